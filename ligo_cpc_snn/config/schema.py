@@ -1,0 +1,443 @@
+"""Every setting of a run, with its default and its unit.
+
+No JAX here: a config is read, checked and printed before JAX is imported. YAML
+files in `conf/` hold differences from these defaults. Checks that need one
+section only stand in its `__post_init__`; `config/checks.py` holds those that
+need several.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Platform(Enum):
+    """Where JAX runs; `auto` takes the first usable of cuda, mps, metal, cpu."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    metal = "metal"
+    mps = "mps"
+
+
+class Source(Enum):
+    """Where noise comes from: simulated, or recorded by the detectors."""
+
+    synthetic = "synthetic"
+    real = "real"
+
+
+class Distribution(Enum):
+    """Shape of a prior; `sine` and `cosine` are isotropic angles."""
+
+    fixed = "fixed"
+    uniform = "uniform"
+    log_uniform = "log_uniform"
+    sine = "sine"
+    cosine = "cosine"
+
+
+class EncoderKind(Enum):
+    conv = "conv"
+    patch = "patch"
+
+
+class DetectorFusion(Enum):
+    """`shared`: one encoder per detector, same weights; `joint`: detectors as channels."""
+
+    shared = "shared"
+    joint = "joint"
+
+
+class ContextKind(Enum):
+    glr = "glr"
+    gru = "gru"
+    conv = "conv"
+
+
+class Negatives(Enum):
+    sequence = "sequence"
+    batch = "batch"
+
+
+class BridgeKind(Enum):
+    temporal_contrast = "temporal_contrast"
+    threshold = "threshold"
+    rate = "rate"
+    latency = "latency"
+    none = "none"
+
+
+class BridgeInput(Enum):
+    latents = "latents"
+    context = "context"
+
+
+class Neuron(Enum):
+    LIF = "LIF"
+    ALIF = "ALIF"
+    CuBaLIF = "CuBaLIF"
+    RLIF = "RLIF"
+    RCuBaLIF = "RCuBaLIF"
+
+
+class Surrogate(Enum):
+    """Surrogate gradients of `spyx.axn`."""
+
+    arctan = "arctan"
+    superspike = "superspike"
+    triangular = "triangular"
+    tanh = "tanh"
+    boxcar = "boxcar"
+
+
+class Schedule(Enum):
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Resume(Enum):
+    """`auto` continues where a checkpoint exists, `must` insists on one."""
+
+    never = "never"
+    auto = "auto"
+    must = "must"
+
+
+class WandbMode(Enum):
+    """`auto`: online with a key and a network, otherwise offline."""
+
+    auto = "auto"
+    online = "online"
+    offline = "offline"
+    disabled = "disabled"
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise a `ValueError` with `message` unless `condition` holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass
+class RuntimeConfig:
+    platform: Platform = Platform.auto
+    memory_fraction: float = 0.5  # of the device's memory, for XLA and for the banks
+    memory_budget_gb: float | None = None  # for the banks; None: from memory_fraction
+    compilation_cache: bool = True
+    log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.memory_fraction <= 1,
+            f"runtime.memory_fraction={self.memory_fraction}: expected a number in (0, 1]",
+        )
+
+
+@dataclass
+class PriorConfig:
+    """One source parameter: `fixed` takes `low`; angles of `sine`, `cosine` are in rad."""
+
+    kind: Distribution = Distribution.uniform
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(
+            self.kind is Distribution.fixed or self.low <= self.high,
+            f"prior with low={self.low} and high={self.high}: expected low <= high",
+        )
+        require(
+            self.kind is not Distribution.log_uniform or self.low > 0,
+            f"log_uniform prior with low={self.low}: expected low > 0",
+        )
+
+
+def _prior(kind: Distribution, low: float, high: float) -> PriorConfig:
+    return field(default_factory=lambda: PriorConfig(kind, low, high))
+
+
+@dataclass
+class PopulationConfig:
+    """Binary black holes; masses are in the detector frame, the heavier is mass_1."""
+
+    mass_1: PriorConfig = _prior(Distribution.uniform, 10.0, 50.0)  # solar masses
+    mass_2: PriorConfig = _prior(Distribution.uniform, 10.0, 50.0)  # solar masses
+    spin_1z: PriorConfig = _prior(Distribution.uniform, -0.9, 0.9)
+    spin_2z: PriorConfig = _prior(Distribution.uniform, -0.9, 0.9)
+    right_ascension: PriorConfig = _prior(Distribution.uniform, 0.0, 6.283185307179586)
+    declination: PriorConfig = _prior(Distribution.cosine, -1.5707963267948966, 1.5707963267948966)
+    inclination: PriorConfig = _prior(Distribution.sine, 0.0, 3.141592653589793)
+    polarization: PriorConfig = _prior(Distribution.uniform, 0.0, 3.141592653589793)
+    phase: PriorConfig = _prior(Distribution.uniform, 0.0, 6.283185307179586)
+
+
+@dataclass
+class SignalsConfig:
+    population: PopulationConfig = field(default_factory=PopulationConfig)
+    bank_size: int = 8192  # training signals; validation has its own bank
+    validation_bank_size: int = 1024
+    duration_seconds: float = 8.0  # of the waveform before it is cropped
+    reference_hz: float = 20.0
+    merger_earliest: float = 0.6  # merger time as a fraction of the window
+    merger_latest: float = 0.95
+    signal_fraction: float = 0.5  # of the examples in a batch
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.merger_earliest <= self.merger_latest <= 1,
+            f"data.signals.merger_earliest={self.merger_earliest} and "
+            f"merger_latest={self.merger_latest}: expected 0 < earliest <= latest <= 1",
+        )
+
+
+@dataclass
+class SyntheticConfig:
+    """Gaussian noise; `psd_files` maps a detector to a file of Hz and strain/sqrt(Hz)."""
+
+    psd_files: dict[str, str] = field(default_factory=dict)  # others: analytic aLIGO
+    seconds: float = 512.0  # per detector, training
+    validation_seconds: float = 256.0
+
+
+@dataclass
+class GwoscConfig:
+    """Open data from gwosc.org: spans around events, or one span of GPS time."""
+
+    host: str = "https://gwosc.org"
+    events: list[str] = field(default_factory=list)
+    event_seconds: float = 256.0  # of strain around each event
+    start: int | None = None  # GPS s
+    end: int | None = None  # GPS s
+
+
+@dataclass
+class RealConfig:
+    """How recorded strain is used."""
+
+    exclude_files: list[str] = field(default_factory=list)  # patterns, as "*injections*"
+    psd_seconds: float = 256.0  # longest stretch whitened with one PSD
+    events_file: str | None = None  # GWOSC's event-versions export (CSV)
+    event_margin_seconds: float = 2.0  # cut around each known event
+    exclude_gps: list[str] = field(default_factory=list)  # "start-end" held out entirely
+    minimum_seconds: float = 16.0  # shorter stretches are left out
+    validation_fraction: float = 0.25  # of the time, the latest
+
+
+@dataclass
+class DataConfig:
+    source: Source = Source.synthetic
+    detectors: list[str] = field(default_factory=lambda: ["H1", "L1"])
+    sample_rate_hz: int = 2048
+    window_seconds: float = 1.0
+    highpass_hz: float = 20.0
+    lowpass_hz: float | None = None  # None: 0.9 of the Nyquist frequency
+    psd_segment_seconds: float = 4.0  # Welch segment
+    filter_seconds: float = 2.0  # whitening filter; half of it is cropped at each edge
+    signals: SignalsConfig = field(default_factory=SignalsConfig)
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    strain_dir: str | None = None  # real strain from files; None: from GWOSC
+    gwosc: GwoscConfig = field(default_factory=GwoscConfig)
+    real: RealConfig = field(default_factory=RealConfig)
+
+    @property
+    def window_samples(self) -> int:
+        return round(self.window_seconds * self.sample_rate_hz)
+
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """Pass band (low, high) in Hz."""
+        return self.highpass_hz, self.lowpass_hz or 0.45 * self.sample_rate_hz
+
+    def __post_init__(self) -> None:
+        samples = self.window_seconds * self.sample_rate_hz
+        require(
+            abs(samples - round(samples)) < 1e-6 and samples >= 1,
+            f"data.window_seconds={self.window_seconds} is not a whole number of samples at "
+            f"{self.sample_rate_hz} Hz; use {max(1, round(samples)) / self.sample_rate_hz}",
+        )
+        require(
+            0 < self.band_hz[0] < self.band_hz[1] <= self.sample_rate_hz / 2,
+            f"data.highpass_hz={self.highpass_hz} and lowpass_hz={self.band_hz[1]}: expected "
+            f"0 < highpass < lowpass <= {self.sample_rate_hz / 2} Hz (half of sample_rate_hz)",
+        )
+
+
+@dataclass
+class EncoderConfig:
+    kind: EncoderKind = EncoderKind.patch
+    detectors: DetectorFusion = DetectorFusion.shared
+    features: int = 64
+    patch: int = 32  # samples per frame, of which `stride` are new
+    stride: int = 16
+    conv_kernels: list[int] = field(default_factory=lambda: [32, 4])  # multiples of stride
+    conv_strides: list[int] = field(default_factory=lambda: [8, 2])
+    dilations: list[int] = field(default_factory=lambda: [1, 2, 4])  # causal mixing layers
+
+
+@dataclass
+class ContextConfig:
+    kind: ContextKind = ContextKind.glr
+    features: int = 64
+
+
+@dataclass
+class BridgeConfig:
+    kind: BridgeKind = BridgeKind.temporal_contrast
+    input: BridgeInput = BridgeInput.context
+    threshold: float = 0.5  # initial value, in units of the normalised latents
+    surrogate: Surrogate = Surrogate.arctan
+    slope: float = 2.0
+    latency_frames: int = 8  # block in which `latency` places its one spike
+    silent_below: float = 0.005  # spike rates reported as faults
+    saturated_above: float = 0.6
+
+
+@dataclass
+class SnnConfig:
+    neuron: Neuron = Neuron.LIF
+    widths: list[int] = field(default_factory=lambda: [128, 128])
+    surrogate: Surrogate = Surrogate.arctan
+    slope: float = 2.0
+    readout_seconds: float = 0.05  # time constant of the leaky readout
+
+
+@dataclass
+class ModelConfig:
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
+    bridge: BridgeConfig = field(default_factory=BridgeConfig)
+    snn: SnnConfig = field(default_factory=SnnConfig)
+
+
+@dataclass
+class InfoNceConfig:
+    steps: int = 8  # K, future frames predicted
+    first_step: int = 2  # the nearest; patches overlap, so step 1 is trivial
+    features: int = 64  # of the prediction heads
+    negatives: Negatives = Negatives.sequence
+    anchors: int = 32  # sampled per sequence
+    temperature: float = 0.1
+
+
+@dataclass
+class SnrRange:
+    """Network SNR drawn uniformly: from `start_*` at first to `end_*` after `ramp`."""
+
+    start_min: float = 20.0
+    start_max: float = 30.0
+    end_min: float = 7.0
+    end_max: float = 20.0
+    ramp_begin: float = 0.2  # fractions of the phase's steps
+    ramp_end: float = 0.6
+
+
+@dataclass
+class PhaseConfig:
+    steps: int = 0
+    learning_rate: float = 1e-3
+    infonce_weight: float = 0.0
+    detection_weight: float = 0.0
+    rate_weight: float = 0.0  # firing-rate penalty
+    snr: SnrRange = field(default_factory=SnrRange)
+
+
+def _phase(steps: int, infonce: float, detection: float, rate: float) -> PhaseConfig:
+    return field(
+        default_factory=lambda: PhaseConfig(
+            steps=steps, infonce_weight=infonce, detection_weight=detection, rate_weight=rate
+        )
+    )
+
+
+@dataclass
+class OptimiserConfig:
+    schedule: Schedule = Schedule.cosine
+    warmup_steps: int = 50
+    final_fraction: float = 0.05  # of the learning rate, at the end of a cosine
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    b1: float = 0.9
+    b2: float = 0.999
+
+
+@dataclass
+class CheckpointConfig:
+    every_steps: int = 200
+    keep_last: int = 2
+    keep_best: int = 1
+    background: bool = True  # write while training goes on
+
+
+@dataclass
+class TrainingConfig:
+    batch_size: int = 32
+    accumulation: int = 1  # micro-batches per update
+    pretrain: PhaseConfig = _phase(200, 1.0, 0.0, 0.0)
+    probe: PhaseConfig = _phase(100, 0.0, 1.0, 0.1)
+    finetune: PhaseConfig = _phase(1000, 0.1, 1.0, 0.1)
+    infonce: InfoNceConfig = field(default_factory=InfoNceConfig)
+    target_rate: float = 0.1  # spikes per neuron and frame above which the penalty grows
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    log_every: int = 25
+    evaluate_every: int = 200  # validation during training
+    evaluate_windows: int = 512
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.accumulation <= self.batch_size,
+            f"training.accumulation={self.accumulation}: expected 1 to training.batch_size="
+            f"{self.batch_size}, a micro-batch needs an example",
+        )
+
+
+@dataclass
+class EvaluationConfig:
+    windows: int = 8192  # noise windows at the end of the run
+    signal_windows: int = 1024  # per SNR
+    snrs: list[float] = field(default_factory=lambda: [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0])
+    false_positive_rates: list[float] = field(default_factory=lambda: [1e-1, 1e-2, 1e-3])
+    batch_size: int = 128
+
+
+@dataclass
+class EventConfig:
+    """An event to run the trained detector over; null name: none."""
+
+    name: str | None = None
+    gps: float | None = None  # time of the merger, s
+    seconds: float = 32.0  # of strain, in files of that event
+    tolerance_seconds: float = 0.1
+    time_slides: int = 20  # of held-out noise, for the background
+
+
+@dataclass
+class WandbConfig:
+    mode: WandbMode = WandbMode.disabled
+    project: str = "ligo_cpc_snn"
+    entity: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class TrackersConfig:
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+    progress: bool = True  # rich progress bar on a terminal
+
+
+@dataclass
+class Config:
+    """Root of a run's configuration."""
+
+    name: str = "default"  # the run folder is runs/<name>
+    seed: int = 0
+    run_dir: str = "runs/${name}"
+    resume: Resume = Resume.auto
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    event: EventConfig = field(default_factory=EventConfig)
+    trackers: TrackersConfig = field(default_factory=TrackersConfig)

@@ -1,0 +1,113 @@
+"""Compose batches from banks on the device: noise crops, signals, their SNR and place.
+
+`sample(banks, key, ...)` is a pure function made of gathers and one multiply-add: no
+FFT, no host. Each detector's noise is cropped independently, so that every example is
+a time slide and the data set is endless.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from ligo_cpc_snn.config.schema import DataConfig
+from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, SignalBank
+from ligo_cpc_snn.types import Batch
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How a batch is composed.
+
+    Args:
+        batch: examples.
+        window: samples.
+        merger: index of the merger in the banked signals.
+        earliest, latest: samples from the window's start at which mergers are put.
+        signal_fraction: of the examples that get a signal.
+    """
+
+    batch: int
+    window: int
+    merger: int
+    earliest: int
+    latest: int
+    signal_fraction: float
+
+    def __call__(
+        self,
+        banks: Banks,
+        key: Key[Array, ""],
+        snr_min: Float[Array, ""] | float,
+        snr_max: Float[Array, ""] | float,
+    ) -> Batch:
+        """Draw a batch; signals have network SNRs uniform in `snr_min` to `snr_max`."""
+        of_signal, of_noise, of_snr, of_place = jax.random.split(key, 4)
+        n = self.batch
+        index = jax.random.randint(of_signal, (n,), 0, banks.signals.psd.shape[0])
+        noise = draw_noise(banks.noise, of_noise, banks.signals.psd[index], self.window)
+        # Signals are spread evenly over the batch, the same number in each.
+        edges = jnp.floor(jnp.arange(n + 1) * self.signal_fraction + 1e-6)
+        label = jnp.diff(edges).astype(noise.dtype)
+        snr = jax.random.uniform(of_snr, (n,), noise.dtype, snr_min, snr_max) * label
+        place = jax.random.randint(of_place, (n,), self.earliest, self.latest + 1)
+        signal = self._crop(banks.signals, index, place)
+        return Batch(noise + snr[:, None, None] * signal, label, snr)
+
+    def _crop(
+        self, bank: SignalBank, index: Int[Array, "batch"], place: Int[Array, "batch"]
+    ) -> Float[Array, "batch detector time"]:
+        detectors = bank.strain.shape[1]
+
+        def one(i: Array, start: Array) -> Array:
+            size = (1, detectors, self.window)
+            return jax.lax.dynamic_slice(bank.strain, (i, 0, start), size)[0]
+
+        return jax.vmap(one)(index, self.merger - place)
+
+
+def draw_noise(
+    bank: NoiseBank, key: Key[Array, ""], psd: Int[Array, "batch detector"], window: int
+) -> Float[Array, "batch detector time"]:
+    """Crop noise of the numbered PSDs, each detector on its own, all crops equally likely."""
+    detectors = jnp.arange(psd.shape[1])
+
+    def one(key: Array, number: Array, detector: Array) -> Array:
+        edges = bank.bounds[detector]
+        crop = jax.random.randint(key, (), edges[number], edges[number + 1])
+        cumulative = bank.cumulative[detector]
+        stretch = jnp.searchsorted(cumulative, crop, side="right") - 1
+        start = bank.starts[detector, stretch] + crop - cumulative[stretch]
+        return jax.lax.dynamic_slice(bank.strain, (detector, start), (1, window))[0]
+
+    keys = jax.random.split(key, psd.shape)
+    return jax.vmap(jax.vmap(one), (0, 0, None))(keys, psd, detectors)
+
+
+@dataclass(frozen=True)
+class SignalLayout:
+    """Samples of a banked signal before and from its merger, that windows need."""
+
+    before: int
+    after: int
+
+
+def signal_layout(data: DataConfig) -> SignalLayout:
+    """Return how much of a signal the bank keeps for windows as `data` places them."""
+    earliest, latest = _places(data)
+    return SignalLayout(latest, data.window_samples - earliest)
+
+
+def build_sampler(data: DataConfig, batch: int, signal_fraction: float | None = None) -> Sampler:
+    """Return the sampler of a run's windows, with its own share of signals or the given one."""
+    earliest, latest = _places(data)
+    fraction = data.signals.signal_fraction if signal_fraction is None else signal_fraction
+    return Sampler(
+        batch, data.window_samples, signal_layout(data).before, earliest, latest, fraction
+    )
+
+
+def _places(data: DataConfig) -> tuple[int, int]:
+    n, signals = data.window_samples, data.signals
+    return round(signals.merger_earliest * n), min(round(signals.merger_latest * n), n - 1)

@@ -1,0 +1,1 @@
+"""The detector: encoder, context, bridge from latents to spikes, spiking network."""

@@ -1,0 +1,146 @@
+"""The whole detector: strain of several detectors to a ranking statistic.
+
+Encoder, context and bridge run per detector with shared weights (or on the
+detectors jointly); the spiking network joins their spikes.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+from ligo_cpc_snn.config.schema import BridgeInput, DetectorFusion, ModelConfig
+from ligo_cpc_snn.models.bridge import build_bridge
+from ligo_cpc_snn.models.context import build_context
+from ligo_cpc_snn.models.encoder import build_encoder
+from ligo_cpc_snn.models.snn import LayerTrace, SpikingNetwork
+from ligo_cpc_snn.types import FrameLogits, Latents, Spikes, State, Strain, WindowLogits
+
+
+Keys = Key[Array, "sequence"]
+
+
+class Representation(NamedTuple):
+    """What the CPC part makes of strain; with shared encoders a sequence is one detector's."""
+
+    latents: Float[Array, "sequence frame feature"]
+    context: Float[Array, "sequence frame feature"]
+
+
+class Detection(NamedTuple):
+    """Output of the detector for a chunk of strain."""
+
+    frame_logits: FrameLogits
+    bridge_spikes: Spikes
+    layers: list[LayerTrace]
+    representation: Representation
+
+
+class DetectorState(NamedTuple):
+    """What the detector carries from one chunk to the next."""
+
+    encoder: State
+    context: State
+    bridge: State
+    snn: State
+
+
+def window_logits(frame_logits: FrameLogits) -> WindowLogits:
+    """Return one logit per window: the log of the mean of the frames' exponentials."""
+    return jax.nn.logsumexp(frame_logits, axis=-1) - jnp.log(frame_logits.shape[-1])
+
+
+class Detector(nnx.Module):
+    """CPC encoder and context, SpikeBridge and spiking network.
+
+    Args:
+        detectors: number of detectors in the strain.
+        sample_rate_hz: of the strain.
+    """
+
+    def __init__(self, cfg: ModelConfig, *, detectors: int, sample_rate_hz: int, rngs: nnx.Rngs):
+        self.shared = cfg.encoder.detectors is DetectorFusion.shared
+        self.detectors = detectors
+        channels = 1 if self.shared else detectors
+        self.encoder = build_encoder(cfg.encoder, channels=channels, rngs=rngs)
+        features = cfg.encoder.features
+        self.context = build_context(cfg.context, inputs=features, rngs=rngs)
+        self.from_context = cfg.bridge.input is BridgeInput.context
+        self.bridge = build_bridge(
+            cfg.bridge, features=cfg.context.features if self.from_context else features
+        )
+        inputs = self.bridge.channels * (detectors if self.shared else 1)
+        self.frame_samples = self.encoder.frame_samples
+        frame_seconds = self.frame_samples / sample_rate_hz
+        self.snn = SpikingNetwork(cfg.snn, inputs=inputs, frame_seconds=frame_seconds, rngs=rngs)
+
+    def sequences(self, batch: int) -> int:
+        """Return how many sequences the encoder sees for `batch` examples."""
+        return batch * self.detectors if self.shared else batch
+
+    def initial_state(self, batch: int) -> DetectorState:
+        n = self.sequences(batch)
+        return DetectorState(
+            self.encoder.initial_state(n),
+            self.context.initial_state(n),
+            self.bridge.initial_state(n),
+            self.snn.initial_state(batch),
+        )
+
+    def encode(self, strain: Strain, state: DetectorState) -> tuple[Representation, DetectorState]:
+        """Return latents and context; `time` must be a multiple of `frame_samples`."""
+        batch, detectors, time = strain.shape
+        if detectors != self.detectors:
+            raise ValueError(f"strain of {detectors} detectors, the model has {self.detectors}")
+        if self.shared:
+            x = strain.reshape(batch * detectors, time, 1)
+        else:
+            x = jnp.swapaxes(strain, 1, 2)
+        latents, encoder = self.encoder(x, state.encoder)
+        context, after = self.context(latents, state.context)
+        return Representation(latents, context), state._replace(encoder=encoder, context=after)
+
+    def spikes(
+        self, representation: Representation, state: DetectorState, keys: Keys
+    ) -> tuple[Spikes, DetectorState]:
+        """Return the bridge's spikes, the detectors' channels side by side."""
+        source = representation.context if self.from_context else representation.latents
+        spikes, bridge = self.bridge(source, state.bridge, keys)
+        return self._join(spikes), state._replace(bridge=bridge)
+
+    def detect(
+        self, representation: Representation, state: DetectorState, keys: Keys
+    ) -> tuple[Detection, DetectorState]:
+        """Return the logits of frames whose representation is known."""
+        spikes, state = self.spikes(representation, state, keys)
+        logits, layers, snn = self.snn(spikes, state.snn)
+        return Detection(logits, spikes, layers, representation), state._replace(snn=snn)
+
+    def __call__(
+        self,
+        strain: Strain,
+        state: DetectorState | None = None,
+        *,
+        keys: Keys | None = None,
+    ) -> tuple[Detection, DetectorState]:
+        """Run over strain, from silence or from the state that earlier strain left.
+
+        Args:
+            strain: whitened strain; `time` a multiple of `frame_samples`.
+            state: what an earlier call returned; None: nothing came before.
+            keys: one per sequence, for stochastic bridges; the same keys give the same spikes.
+        """
+        state = self.initial_state(strain.shape[0]) if state is None else state
+        if keys is None:
+            keys = jax.random.split(jax.random.key(0), self.sequences(strain.shape[0]))
+        representation, state = self.encode(strain, state)
+        return self.detect(representation, state, keys)
+
+    def _join(self, x: Latents) -> Latents:
+        if not self.shared:
+            return x
+        n, frames, channels = x.shape
+        x = x.reshape(n // self.detectors, self.detectors, frames, channels)
+        return jnp.swapaxes(x, 1, 2).reshape(-1, frames, self.detectors * channels)

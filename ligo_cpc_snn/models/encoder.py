@@ -1,0 +1,91 @@
+"""CPC encoder: strain to latent frames, causal and without batch statistics."""
+
+import math
+from typing import Protocol
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from ligo_cpc_snn.config.schema import EncoderConfig, EncoderKind
+from ligo_cpc_snn.models.causal import DilatedMix, StridedConv
+from ligo_cpc_snn.types import Latents, State
+
+
+class Encoder(Protocol):
+    """What the detector needs of an encoder."""
+
+    frame_samples: int
+
+    def initial_state(self, batch: int) -> State: ...
+
+    def __call__(
+        self, strain: Float[Array, "batch time channel"], state: State
+    ) -> tuple[Latents, State]: ...
+
+
+class CpcEncoder(nnx.Module):
+    """Strided causal convolutions, then dilated causal mixing, then a layer norm.
+
+    Args:
+        kernels, strides: of the strided convolutions, in the order of the data.
+        dilations: of the mixing blocks, in frames.
+        channels: detectors seen together (1 when they share the encoder).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        kernels: list[int],
+        strides: list[int],
+        dilations: list[int],
+        *,
+        channels: int,
+        rngs: nnx.Rngs,
+    ):
+        self.frame_samples = 1
+        convs: list[StridedConv] = []
+        inputs = channels
+        for kernel, stride in zip(kernels, strides, strict=True):
+            convs.append(StridedConv(inputs, features, kernel, stride, rngs=rngs))
+            inputs = features
+            self.frame_samples *= stride
+        self.convs = nnx.List(convs)
+        self.mixers = nnx.List([DilatedMix(features, d, rngs=rngs) for d in dilations])
+        self.norm = nnx.LayerNorm(features, rngs=rngs)
+
+    def initial_state(self, batch: int) -> State:
+        return [layer.initial_state(batch) for layer in (*self.convs, *self.mixers)]
+
+    def __call__(
+        self, strain: Float[Array, "batch time channel"], state: State
+    ) -> tuple[Latents, State]:
+        """Return latents, one per `frame_samples` samples, and the state after them."""
+        x, after = strain, []
+        for conv, past in zip(self.convs, state[: len(self.convs)], strict=True):
+            if after:
+                x = jax.nn.gelu(x)
+            x, past = conv(x, past)
+            after.append(past)
+        for mixer, past in zip(self.mixers, state[len(self.convs) :], strict=True):
+            x, past = mixer(x, past)
+            after.append(past)
+        return self.norm(x), after
+
+
+def build_encoder(cfg: EncoderConfig, *, channels: int, rngs: nnx.Rngs) -> CpcEncoder:
+    """Return the encoder that `cfg.kind` names: one patch projection, or several convolutions."""
+    if cfg.kind is EncoderKind.patch:
+        kernels, strides = [cfg.patch], [cfg.stride]
+    else:
+        kernels, strides = list(cfg.conv_kernels), list(cfg.conv_strides)
+    return CpcEncoder(
+        cfg.features, kernels, strides, list(cfg.dilations), channels=channels, rngs=rngs
+    )
+
+
+def frame_samples(cfg: EncoderConfig) -> int:
+    """Return the samples between two latent frames."""
+    if cfg.kind is EncoderKind.patch:
+        return cfg.stride
+    return math.prod(cfg.conv_strides)

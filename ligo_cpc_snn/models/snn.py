@@ -1,0 +1,126 @@
+"""Spiking network of Spyx neurons: spikes to one unbounded logit per frame.
+
+Time-major inside. The product with the input weights does not depend on the
+neurons' state: it is taken once over all frames, and only the neuron itself runs in
+the scan. The numbers are those of `spyx.nn.run` over the same layers.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import spyx.nn
+from flax import nnx
+from jaxtyping import Array, Float
+
+from ligo_cpc_snn.config.schema import Neuron, SnnConfig
+from ligo_cpc_snn.models.lif import lif
+from ligo_cpc_snn.models.surrogate import build_surrogate
+from ligo_cpc_snn.types import FrameLogits, Spikes, State
+
+
+class LayerTrace(NamedTuple):
+    """Spikes and membrane potential of one layer, time-major."""
+
+    spikes: Float[Array, "time batch neuron"]
+    membrane: Float[Array, "time batch neuron"]
+
+
+class SpikingLayer(nnx.Module):
+    """Input weights and a Spyx neuron.
+
+    Args:
+        neuron: name of a class in `spyx.nn`.
+        spike: step function with a surrogate gradient.
+    """
+
+    def __init__(
+        self, inputs: int, width: int, neuron: Neuron, spike: spyx.axn.Activation, *, rngs: nnx.Rngs
+    ):
+        # A few per cent of sparse input spikes must reach a threshold of 1.
+        initial = nnx.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
+        self.product = nnx.Linear(inputs, width, kernel_init=initial, rngs=rngs)
+        self.neuron = getattr(spyx.nn, neuron.value)((width,), activation=spike, rngs=rngs)
+        self.width = width
+        if "recurrent_w" in vars(self.neuron):
+            # Spyx draws these with unit variance, which keeps every neuron firing.
+            self.neuron.recurrent_w[...] = self.neuron.recurrent_w[...] * (0.5 / width**0.5)
+
+    def initial_state(self, batch: int) -> State:
+        return self.neuron.initial_state(batch)
+
+    def __call__(
+        self, x_tbf: Float[Array, "time batch channel"], state: State
+    ) -> tuple[LayerTrace, State]:
+        current = self.product(x_tbf)
+        if type(self.neuron) is spyx.nn.LIF:
+            beta = jnp.clip(self.neuron.beta[...], 0, 1)
+            spikes, membrane, state = lif(
+                current, beta, state, self.neuron.threshold, self.neuron.spike
+            )
+            return LayerTrace(spikes, membrane), state
+        graph, params = nnx.split(self.neuron)
+
+        def step(state: Array, x: Array) -> tuple[Array, tuple[Array, Array]]:
+            spikes, after = nnx.merge(graph, params)(x, state)
+            return after, (spikes, state[..., : self.width])
+
+        state, (spikes, membrane) = jax.lax.scan(step, state, current)
+        return LayerTrace(spikes, membrane), state
+
+
+class LeakyReadout(nnx.Module):
+    """Weighted spikes, leaked: Spyx's non-spiking `LI`, with a bias on its output."""
+
+    def __init__(self, inputs: int, decay: float, *, rngs: nnx.Rngs):
+        self.product = nnx.Linear(inputs, 1, use_bias=False, rngs=rngs)
+        self.leak = spyx.nn.LI((1,), beta=decay, rngs=rngs)
+        self.bias = nnx.Param(jnp.zeros((1,)))
+
+    def initial_state(self, batch: int) -> State:
+        return self.leak.initial_state(batch)
+
+    def __call__(
+        self, s_tbf: Float[Array, "time batch neuron"], state: State
+    ) -> tuple[Float[Array, "time batch"], State]:
+        beta = jnp.clip(self.leak.beta[...], 0, 1)
+
+        def step(v: Array, x: Array) -> tuple[Array, Array]:
+            v = beta * v + x
+            return v, v
+
+        state, v_tb1 = jax.lax.scan(step, state, self.product(s_tbf))
+        return (v_tb1 + self.bias[...])[..., 0], state
+
+
+class SpikingNetwork(nnx.Module):
+    """Layers of spiking neurons and a leaky readout.
+
+    Args:
+        inputs: spike channels.
+        frame_seconds: time between frames, s.
+    """
+
+    def __init__(self, cfg: SnnConfig, *, inputs: int, frame_seconds: float, rngs: nnx.Rngs):
+        spike = build_surrogate(cfg.surrogate, cfg.slope)
+        layers = []
+        for width in cfg.widths:
+            layers.append(SpikingLayer(inputs, width, cfg.neuron, spike, rngs=rngs))
+            inputs = width
+        self.layers = nnx.List(layers)
+        decay = float(jnp.exp(-frame_seconds / cfg.readout_seconds))
+        self.readout = LeakyReadout(inputs, decay, rngs=rngs)
+
+    def initial_state(self, batch: int) -> State:
+        return [layer.initial_state(batch) for layer in (*self.layers, self.readout)]
+
+    def __call__(self, spikes: Spikes, state: State) -> tuple[FrameLogits, list[LayerTrace], State]:
+        """Return a logit per frame, what each layer did (time-major), and the state after."""
+        s_tbf, traces, after = jnp.swapaxes(spikes, 0, 1), [], []
+        for layer, past in zip(self.layers, state[:-1], strict=True):
+            trace, past = layer(s_tbf, past)
+            s_tbf = trace.spikes
+            traces.append(trace)
+            after.append(past)
+        logits_tb, past = self.readout(s_tbf, state[-1])
+        return logits_tb.T, traces, [*after, past]

@@ -1,0 +1,1 @@
+"""What training minimises: InfoNCE, detection, firing rates."""

@@ -1,0 +1,192 @@
+"""One update: draw a batch, take its gradient, move the parameters. Pure mathematics.
+
+`step(state, data) -> state`: metrics are summed in the state on the device and leave it
+once per logging interval.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ligo_cpc_snn.config.schema import InfoNceConfig, PhaseConfig, SnrRange, TrainingConfig
+from ligo_cpc_snn.objectives.infonce import draw_frames
+from ligo_cpc_snn.rng import at_step
+from ligo_cpc_snn.training.accumulation import Accumulated, accumulate
+from ligo_cpc_snn.training.learner import (
+    PARTS,
+    Params,
+    Randomness,
+    Structure,
+    Terms,
+    all_finite,
+    compute_terms,
+)
+from ligo_cpc_snn.training.optimiser import parameter_path, part_of
+from ligo_cpc_snn.types import Batch
+
+Sampler = Callable[[Any, Key[Array, ""], Array, Array], Batch]
+
+
+class MetricSums(NamedTuple):
+    """Sums of the metrics of `count` steps."""
+
+    sums: dict[str, Float[Array, ""]]
+    count: Int[Array, ""]
+
+
+class TrainState(NamedTuple):
+    """All that a run carries from step to step.
+
+    `step` is the number of updates applied in the run, `phase_step` in the phase.
+    `bad_step` is -1, or the first step with a non-finite number, whose update and all
+    later ones were not applied; `bad_part` indexes `PARTS`.
+    """
+
+    params: Params
+    opt_state: Any
+    step: Int[Array, ""]
+    phase_step: Int[Array, ""]
+    metrics: MetricSums
+    bad_step: Int[Array, ""]
+    bad_part: Int[Array, ""]
+
+
+class PhaseFunctions(NamedTuple):
+    """The functions of one phase, not yet compiled."""
+
+    step: Callable[[TrainState, Any], TrainState]
+    begin: Callable[[Params, Int[Array, ""]], TrainState]
+
+
+def snr_range(snr: SnrRange, fraction: Float[Array, ""]) -> tuple[Array, Array]:
+    """Return the SNR range when `fraction` of the phase's steps are done: loud, then quiet."""
+    span = max(snr.ramp_end - snr.ramp_begin, 1e-6)
+    ramp = jnp.clip((fraction - snr.ramp_begin) / span, 0.0, 1.0)
+    low = snr.start_min + ramp * (snr.end_min - snr.start_min)
+    return low, snr.start_max + ramp * (snr.end_max - snr.start_max)
+
+
+def draw_randomness(
+    structure: Structure, key: Key[Array, ""], examples: int, samples: int, cfg: InfoNceConfig
+) -> Randomness:
+    """Draw anchors and bridge keys for a whole batch, with the examples in front."""
+    of_frames, of_bridge = jax.random.split(key)
+    frames = samples // structure.frame_samples
+    sequences = examples * structure.sequences
+    anchors = draw_frames(of_frames, sequences, frames, cfg)
+    keys = jax.random.split(of_bridge, sequences)
+    return Randomness(
+        anchors.reshape(examples, structure.sequences, -1),
+        keys.reshape(examples, structure.sequences),
+    )
+
+
+def batch_gradient(
+    structure: Structure,
+    params: Params,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    phase: PhaseConfig,
+    cfg: TrainingConfig,
+) -> Accumulated:
+    """Return loss, gradient and metrics of a batch, accumulated as `cfg` says."""
+    examples, _, samples = batch.strain.shape
+    randomness = draw_randomness(structure, key, examples, samples, cfg.infonce)
+
+    def compute(params: Params, batch: Batch, randomness: Randomness) -> Terms:
+        return compute_terms(structure.learner(params), batch, randomness, phase, cfg.target_rate)
+
+    return accumulate(
+        compute,
+        params,
+        (batch, randomness),
+        accumulation=cfg.accumulation,
+        infonce_weight=phase.infonce_weight,
+        cfg=cfg.infonce,
+    )
+
+
+def build_phase(
+    structure: Structure,
+    optimiser: optax.GradientTransformation,
+    sample: Sampler,
+    data: Any,
+    *,
+    phase: PhaseConfig,
+    cfg: TrainingConfig,
+    key: Key[Array, ""],
+) -> PhaseFunctions:
+    """Return the functions of a phase.
+
+    Args:
+        sample: `(data, key, snr_min, snr_max) -> Batch`, pure.
+        data: what `sample` draws from; only its shapes are used here.
+        key: of the run's training stream; the step number is folded in.
+    """
+
+    def gradient(params: Params, data: Any, step: Array, phase_step: Array) -> Accumulated:
+        of_batch, of_rest = jax.random.split(at_step(key, step))
+        batch = sample(data, of_batch, *snr_range(phase.snr, phase_step / max(phase.steps, 1)))
+        got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg)
+        return got._replace(metrics=_all_metrics(got, batch))
+
+    def step(state: TrainState, data: Any) -> TrainState:
+        got = gradient(state.params, data, state.step, state.phase_step)
+        updates, opt_state = optimiser.update(got.gradient, state.opt_state, state.params)
+        moved = state._replace(
+            params=optax.apply_updates(state.params, updates),
+            opt_state=opt_state,
+            step=state.step + 1,
+            phase_step=state.phase_step + 1,
+            metrics=_add(state.metrics, got.metrics),
+        )
+        return _unless_bad(state, moved, _finite_parts(got, updates))
+
+    def begin(params: Params, step: Array) -> TrainState:
+        zero, none = jnp.zeros((), jnp.int32), jnp.full((), -1, jnp.int32)
+        names = jax.eval_shape(gradient, params, data, step, zero).metrics
+        sums = MetricSums({name: jnp.zeros(()) for name in names}, zero)
+        return TrainState(params, optimiser.init(params), step, zero, sums, none, zero)
+
+    return PhaseFunctions(step, begin)
+
+
+def clear_metrics(state: TrainState) -> TrainState:
+    """Return the state with its metric sums set to zero."""
+    return state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))
+
+
+def _all_metrics(got: Accumulated, batch: Batch) -> dict[str, Array]:
+    squares: dict[str, Array] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(got.gradient):
+        part = part_of(parameter_path(path))
+        squares[part] = squares.get(part, jnp.zeros(())) + jnp.sum(leaf**2)
+    norms = {f"gradient_norm/{part}": jnp.sqrt(x) for part, x in squares.items()}
+    norms["gradient_norm/total"] = jnp.sqrt(sum(squares.values(), start=jnp.zeros(())))
+    snr = jnp.sum(batch.snr * batch.label) / jnp.maximum(jnp.sum(batch.label), 1.0)
+    return got.metrics | norms | {"loss/total": got.loss, "data/snr": snr}
+
+
+def _finite_parts(got: Accumulated, updates: Params) -> Bool[Array, "part"]:
+    loss = PARTS.index("loss")
+    forward = got.finite.at[loss].set(got.finite[loss] & jnp.isfinite(got.loss))
+    return jnp.append(forward, all_finite((got.gradient, updates)))
+
+
+def _unless_bad(before: TrainState, after: TrainState, finite: Bool[Array, "part"]) -> TrainState:
+    good = jnp.all(finite) & (before.bad_step < 0)
+    chosen: TrainState = jax.tree.map(lambda a, b: jnp.where(good, a, b), after, before)
+    first = ~jnp.all(finite) & (before.bad_step < 0)
+    return chosen._replace(
+        bad_step=jnp.where(first, before.step, before.bad_step),
+        bad_part=jnp.where(first, jnp.argmin(finite).astype(jnp.int32), before.bad_part),
+    )
+
+
+def _add(total: MetricSums, metrics: dict[str, Array]) -> MetricSums:
+    return MetricSums({k: total.sums[k] + x for k, x in metrics.items()}, total.count + 1)
