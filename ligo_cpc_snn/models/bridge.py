@@ -14,7 +14,6 @@ from ligo_cpc_snn.config.schema import BridgeConfig, BridgeKind
 from ligo_cpc_snn.models.surrogate import build_surrogate
 from ligo_cpc_snn.types import Latents, Spikes, State
 
-
 Keys = Key[Array, "batch"]
 
 

@@ -18,7 +18,6 @@ from ligo_cpc_snn.models.encoder import build_encoder
 from ligo_cpc_snn.models.snn import LayerTrace, SpikingNetwork
 from ligo_cpc_snn.types import FrameLogits, Latents, Spikes, State, Strain, WindowLogits
 
-
 Keys = Key[Array, "sequence"]
 
 

@@ -94,7 +94,7 @@ def accumulate(
             assert terms.anchors is not None
             contrast, metrics = infonce(terms.anchors, _examples(part), cfg)
             value += infonce_weight * jnp.sum(contrast) / total
-        return value, (terms._replace(anchors=None), metrics)
+        return value, (terms._replace(anchors=None, logit=None), metrics)
 
     def body(carry: tuple[Array, Params, Array], part: Part) -> tuple[Any, Any]:
         value, gradient, finite = carry
@@ -136,7 +136,10 @@ def _two_passes(
         split = jnp.sum(terms.loss) / total
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), pulled)
         products = jax.tree.map(lambda a, g: jnp.sum(a * g), terms.anchors, flat)
-        return split + sum(jax.tree.leaves(products)), (split, terms._replace(anchors=None))
+        return split + sum(jax.tree.leaves(products)), (
+            split,
+            terms._replace(anchors=None, logit=None),
+        )
 
     def body(carry: Any, inputs: Any) -> tuple[Any, Any]:
         value, gradient, finite = carry

@@ -88,6 +88,7 @@ class Terms(NamedTuple):
 
     loss: Float[Array, "batch"]
     anchors: Anchors | None
+    logit: Float[Array, "batch"] | None
     metrics: dict[str, Float[Array, "batch"]]
     finite: Bool[Array, "part"]
 
@@ -102,7 +103,7 @@ def compute_terms(
     detector = learner.detector
     state = detector.initial_state(batch.strain.shape[0])
     representation, state = detector.encode(batch.strain, state)
-    anchors, detection = None, None
+    anchors, detection, logit = None, None, None
     loss = jnp.zeros(batch.label.shape)
     metrics: dict[str, Array] = {}
     if phase.infonce_weight:
@@ -115,13 +116,16 @@ def compute_terms(
         detect = detection_loss(detection.frame_logits, batch.label)
         penalty = rate_penalty(detection, target_rate)
         loss = phase.detection_weight * detect + phase.rate_weight * penalty
-        metrics = _detection_metrics(detection, batch, detect)
+        logit = window_logits(detection.frame_logits)
+        metrics = _detection_metrics(detection, batch, detect, logit)
     finite = _finite(batch, representation, detection, loss)
-    return Terms(loss, anchors, metrics, finite)
+    return Terms(loss, anchors, logit, metrics, finite)
 
 
-def _detection_metrics(detection: Detection, batch: Batch, loss: Array) -> dict[str, Array]:
-    correct = (window_logits(detection.frame_logits) > 0) == (batch.label > 0.5)
+def _detection_metrics(
+    detection: Detection, batch: Batch, loss: Array, logit: Array
+) -> dict[str, Array]:
+    correct = (logit > 0) == (batch.label > 0.5)
     rates = {f"spike_rate/snn_{i}": firing_rates(x) for i, x in enumerate(detection.layers)}
     return {
         "loss/detection": loss,

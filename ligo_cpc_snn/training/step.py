@@ -4,7 +4,7 @@
 once per logging interval.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -59,7 +59,8 @@ class PhaseFunctions(NamedTuple):
     """The functions of one phase, not yet compiled."""
 
     step: Callable[[TrainState, Any], TrainState]
-    begin: Callable[[Params, Int[Array, ""]], TrainState]
+    begin: Callable[[Params, Int[Array, ""], Sequence[str]], TrainState]
+    metric_names: Callable[[Params], tuple[str, ...]]
 
 
 def snr_range(snr: SnrRange, fraction: Float[Array, ""]) -> tuple[Array, Array]:
@@ -114,6 +115,7 @@ def batch_gradient(
 def build_phase(
     structure: Structure,
     optimiser: optax.GradientTransformation,
+    schedule: Callable[[Array], Array],
     sample: Sampler,
     data: Any,
     *,
@@ -124,6 +126,7 @@ def build_phase(
     """Return the functions of a phase.
 
     Args:
+        schedule: the learning rate as the optimiser has it, for the log.
         sample: `(data, key, snr_min, snr_max) -> Batch`, pure.
         data: what `sample` draws from; only its shapes are used here.
         key: of the run's training stream; the step number is folded in.
@@ -133,7 +136,8 @@ def build_phase(
         of_batch, of_rest = jax.random.split(at_step(key, step))
         batch = sample(data, of_batch, *snr_range(phase.snr, phase_step / max(phase.steps, 1)))
         got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg)
-        return got._replace(metrics=_all_metrics(got, batch))
+        rate = {"learning_rate": jnp.asarray(schedule(phase_step))}
+        return got._replace(metrics=_all_metrics(got, batch) | rate)
 
     def step(state: TrainState, data: Any) -> TrainState:
         got = gradient(state.params, data, state.step, state.phase_step)
@@ -147,13 +151,16 @@ def build_phase(
         )
         return _unless_bad(state, moved, _finite_parts(got, updates))
 
-    def begin(params: Params, step: Array) -> TrainState:
+    def begin(params: Params, step: Array, names: Sequence[str]) -> TrainState:
         zero, none = jnp.zeros((), jnp.int32), jnp.full((), -1, jnp.int32)
-        names = jax.eval_shape(gradient, params, data, step, zero).metrics
         sums = MetricSums({name: jnp.zeros(()) for name in names}, zero)
         return TrainState(params, optimiser.init(params), step, zero, sums, none, zero)
 
-    return PhaseFunctions(step, begin)
+    def metric_names(params: Params) -> tuple[str, ...]:
+        zero = jnp.zeros((), jnp.int32)
+        return tuple(jax.eval_shape(gradient, params, data, zero, zero).metrics)
+
+    return PhaseFunctions(step, begin, metric_names)
 
 
 def clear_metrics(state: TrainState) -> TrainState:
@@ -189,4 +196,5 @@ def _unless_bad(before: TrainState, after: TrainState, finite: Bool[Array, "part
 
 
 def _add(total: MetricSums, metrics: dict[str, Array]) -> MetricSums:
-    return MetricSums({k: total.sums[k] + x for k, x in metrics.items()}, total.count + 1)
+    added = {name: total.sums[name] + x for name, x in metrics.items()}
+    return MetricSums(total.sums | added, total.count + 1)

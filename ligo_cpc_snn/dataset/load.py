@@ -1,0 +1,131 @@
+"""Where a run's noise comes from, by its configuration: simulated, files, or GWOSC."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ligo_cpc_snn.config.schema import DataConfig, EventConfig, Source
+from ligo_cpc_snn.dataset.build import BankPlan, plan_banks, plan_synthetic
+from ligo_cpc_snn.dataset.noise import (
+    NoiseBlock,
+    estimated_filters,
+    real_noise,
+    synthetic_noise,
+    whiten_segment,
+)
+from ligo_cpc_snn.strain.coincidence import Coincident, coincident
+from ligo_cpc_snn.strain.files import folder_events, read_folder
+from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
+from ligo_cpc_snn.strain.resampling import resample_all
+from ligo_cpc_snn.strain.segments import StrainSegment, cut_spans, join_contiguous
+
+log = logging.getLogger(__name__)
+
+
+class Noise(NamedTuple):
+    """Whitened noise to train and to validate on, and what the banks will take."""
+
+    training: list[NoiseBlock]
+    validation: list[NoiseBlock]
+    plan: BankPlan
+
+
+def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: int) -> Noise:
+    """Make or read the noise of a run, and check that the banks will fit.
+
+    Args:
+        data: source and conditioning.
+        seed: of simulated noise.
+        cache_dir: where downloads are kept.
+        budget_bytes: for the banks.
+
+    Raises:
+        BankError: the banks do not fit, before they are made.
+        StrainFileError, GwoscError, FileNotFoundError: strain cannot be had.
+    """
+    if data.source is Source.synthetic:
+        plan = plan_synthetic(data)
+        plan.check(budget_bytes)
+        training = synthetic_noise(data, data.synthetic.seconds, seed, "train")
+        held_out = synthetic_noise(data, data.synthetic.validation_seconds, seed, "validation")
+        return Noise(training, held_out, plan)
+    segments = read_strain_of(data, cache_dir)
+    training, held_out = real_noise(segments, data, _events(data))
+    plan = plan_banks(data, training, held_out)
+    plan.check(budget_bytes)
+    return Noise(training, held_out, plan)
+
+
+def read_strain_of(data: DataConfig, cache_dir: Path) -> list[StrainSegment]:
+    """Read the configured strain: from files, otherwise from GWOSC."""
+    if data.strain_dir is not None:
+        return read_folder(data.strain_dir, data.detectors, data.real.exclude_files)
+    return fetch_strain(data.gwosc, data.detectors, cache_dir)
+
+
+class EventStrain(NamedTuple):
+    """Whitened coincident strain around an event."""
+
+    stretch: Coincident
+    gps: float
+
+
+def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventStrain:
+    """Read and whiten the strain around an event, with the PSD of that strain itself.
+
+    Returns:
+        `event.seconds` around the event, or what is left of them where the strain at hand
+        ends: the whitening filter's edge is lost there.
+
+    Raises:
+        ValueError: there is no coincident strain at the event.
+    """
+    assert event.name is not None
+    assert event.gps is not None
+    if data.strain_dir is None:
+        gwosc = replace(data.gwosc, events=[event.name], event_seconds=event.seconds)
+        data = replace(data, gwosc=replace(gwosc, start=None, end=None))
+    segments = resample_all(read_strain_of(data, cache_dir), data.sample_rate_hz, data.band_hz[1])
+    half, far = event.seconds / 2, data.real.psd_seconds / 2
+    near = _keep(join_contiguous(segments), event.gps - far, event.gps + far)
+    parts = [p for p in coincident(near, data.detectors) if _holds(p, event.gps)]
+    if not parts:
+        raise ValueError(
+            f"event {event.name}: no coincident strain of {', '.join(data.detectors)} at GPS "
+            f"{event.gps}: add files to data.strain_dir={data.strain_dir}"
+        )
+    filters = estimated_filters(parts[0], data, data.detectors)
+    whitened = [
+        whiten_segment(parts[0][name], whitening)
+        for name, whitening in zip(data.detectors, filters, strict=True)
+    ]
+    shown = _keep(whitened, event.gps - half, event.gps + half)
+    return EventStrain(coincident(shown, data.detectors)[0], event.gps)
+
+
+def _keep(segments: Sequence[StrainSegment], start: float, end: float) -> list[StrainSegment]:
+    return cut_spans(segments, [(0.0, start), (end, float("inf"))]) if segments else []
+
+
+def _holds(part: Coincident, gps: float) -> bool:
+    return all(s.gps_start <= gps < s.gps_end for s in part.values())
+
+
+def _events(data: DataConfig) -> dict[str, float]:
+    """Return the known events: of the file given, of the strain files, of GWOSC when online."""
+    events: dict[str, float] = {}
+    if data.real.events_file is not None:
+        events |= read_events_csv(data.real.events_file)
+    if data.strain_dir is not None:
+        events |= folder_events(data.strain_dir)
+    else:
+        events |= known_events(data.gwosc.host)
+    if data.real.events_file is None and data.strain_dir is not None:
+        log.warning(
+            "no catalogue of events: only those that the files themselves name (%d) are left out "
+            "of the noise; give data.real.events_file",
+            len(events),
+        )
+    return events

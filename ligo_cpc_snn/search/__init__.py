@@ -1,0 +1,1 @@
+"""The detector over continuous strain: chunks, time slides, events."""

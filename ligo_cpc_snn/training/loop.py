@@ -1,0 +1,203 @@
+"""The order of a run and its side effects: evaluate, save, step, log.
+
+`step` counts the updates applied. The loop runs under JAX's transfer guard: nothing
+goes to the device, and metrics leave it once per logging interval.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ligo_cpc_snn.config.schema import BridgeConfig, TrainingConfig
+from ligo_cpc_snn.training.learner import PARTS, Params
+from ligo_cpc_snn.training.phases import Phase, phase_at
+from ligo_cpc_snn.training.step import TrainState
+from ligo_cpc_snn.training.validation import summarise
+
+log = logging.getLogger(__name__)
+
+
+class NonFiniteError(ArithmeticError):
+    """A step met a number that is not finite."""
+
+
+class Saver(Protocol):
+    """What the loop needs of checkpoints."""
+
+    def save(
+        self, step: int, state: Any, metrics: Mapping[str, float], description: Mapping[str, Any]
+    ) -> bool: ...
+
+
+class Recorder(Protocol):
+    """What the loop needs of trackers."""
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None: ...
+
+
+class Display(Protocol):
+    """What the loop needs of a progress bar."""
+
+    def update(self, step: int, phase: str, metrics: Mapping[str, float]) -> None: ...
+
+
+class StopRequest(Protocol):
+    """Whether somebody asked the run to end."""
+
+    @property
+    def requested(self) -> bool: ...
+
+
+@dataclass
+class Loop:
+    """A run's training, from any step to its end.
+
+    Args:
+        cfg: intervals and batch size.
+        phases: compiled, in order.
+        banks, validation_banks: on the device.
+        saver, recorder, display, stop: the run's services.
+        description: of the architecture, saved with each checkpoint.
+        validation_batches: numbers of the validation batches, as device arrays.
+        peak_memory: current peak in bytes.
+        save_failure: called with the state before a non-finite step, returns where it is.
+    """
+
+    cfg: TrainingConfig
+    bridge: BridgeConfig
+    phases: list[Phase]
+    banks: Any
+    validation_banks: Any
+    saver: Saver
+    recorder: Recorder
+    display: Display
+    stop: StopRequest
+    description: Mapping[str, Any]
+    validation_batches: list[jax.Array]
+    peak_memory: Callable[[], int]
+    save_failure: Callable[[TrainState, str], str]
+    warnings: set[str]
+    _last_log: tuple[int, float] = field(init=False, default=(0, 0.0))  # step, monotonic s
+    _validated: tuple[int, dict[str, float]] = field(init=False, default_factory=lambda: (-1, {}))
+
+    def run(self, params: Params | None, restored: TrainState | None) -> tuple[TrainState, bool]:
+        """Train from initial parameters, or on from a restored state.
+
+        Returns:
+            The last state, and whether training reached its end (not so when asked to stop).
+        """
+        start = 0 if restored is None else int(restored.step)
+        phase = phase_at(self.phases, start)
+        if restored is None:
+            assert params is not None
+            state = phase.begin(params, jnp.zeros((), jnp.int32))
+        else:
+            state = restored
+        self._last_log = (start, time.monotonic())
+        with jax.transfer_guard("disallow"):
+            for phase in self.phases:
+                if start < phase.last:
+                    state, done = self._run_phase(phase, state, start)
+                    if not done:
+                        return state, False
+        return state, True
+
+    def _run_phase(self, phase: Phase, state: TrainState, start: int) -> tuple[TrainState, bool]:
+        step = begun = max(phase.first, start)
+        if step == phase.first:
+            state = phase.begin(state.params, state.step)
+            log.info("phase %s: steps %d to %d", phase.name, phase.first, phase.last)
+        while step < phase.last:
+            if step > begun and step % self.cfg.evaluate_every == 0:
+                self._evaluate(phase, state, step)
+            if step > begun and step % self.cfg.checkpoint.every_steps == 0:
+                self._save(phase, state, step)
+            state = phase.step(state, self.banks)
+            step += 1
+            self.display.update(step, phase.name, {})
+            if step % self.cfg.log_every == 0 or step == phase.last or self.stop.requested:
+                state = self._log(phase, state, step)
+            if self.stop.requested and step < self.phases[-1].last:
+                log.warning("asked to stop: saving step %d", step)
+                self._save(phase, state, step)
+                return state, False
+        self._evaluate(phase, state, step)
+        self._save(phase, state, step)
+        return state, True
+
+    def _evaluate(self, phase: Phase, state: TrainState, step: int) -> None:
+        outputs = [
+            phase.validate(state.params, self.validation_banks, number)
+            for number in self.validation_batches
+        ]
+        metrics = summarise(jax.device_get(outputs))
+        self._validated = (step, metrics)
+        self._record(step, phase, "validation", metrics)
+
+    def _save(self, phase: Phase, state: TrainState, step: int) -> None:
+        self._check_finite(state, phase, step)
+        if self._validated[0] != step:
+            self._evaluate(phase, state, step)
+        score = self._validated[1]["score"]
+        self.saver.save(step, state, {"score": score}, self.description)
+
+    def _log(self, phase: Phase, state: TrainState, step: int) -> TrainState:
+        """Read the metrics of the steps since the last time, and set their sums to zero."""
+        self._check_finite(state, phase, step)
+        sums, count = jax.device_get((state.metrics.sums, state.metrics.count))
+        means = {name: float(sums[name]) / max(int(count), 1) for name in phase.metrics}
+        before, then = self._last_log
+        now = time.monotonic()
+        rate = (step - before) * self.cfg.batch_size / max(now - then, 1e-9)
+        self._last_log = (step, now)
+        means |= {
+            "examples_per_second": rate,
+            "peak_memory_gb": self.peak_memory() / 1e9,
+        }
+        self._watch_bridge(means)
+        self._record(step, phase, "train", means)
+        self.display.update(step, phase.name, means)
+        return phase.clear(state)
+
+    def _record(self, step: int, phase: Phase, split: str, metrics: Mapping[str, float]) -> None:
+        self.recorder.log(step, {"phase": phase.name, "split": split, **metrics})
+
+    def _watch_bridge(self, means: dict[str, float]) -> None:
+        """Report a bridge that hardly ever or nearly always spikes."""
+        rate = means.get("spike_rate/bridge")
+        if rate is None:
+            return
+        fault = None
+        if rate < self.bridge.silent_below:
+            fault = "silent"
+        elif rate > self.bridge.saturated_above:
+            fault = "saturated"
+        means["bridge_fault"] = float(fault is not None)
+        message = f"the SpikeBridge was {fault}: see spike_rate/bridge and model.bridge.threshold"
+        if fault and message not in self.warnings:
+            self.warnings.add(message)
+            log.warning("%s (rate %.4f)", message, rate)
+
+    def _check_finite(self, state: TrainState, phase: Phase, step: int) -> None:
+        bad_step, bad_part = (int(x) for x in jax.device_get((state.bad_step, state.bad_part)))
+        if bad_step < 0:
+            return
+        where = self.save_failure(state, phase.name)
+        raise NonFiniteError(
+            f"not finite at step {bad_step} of phase {phase.name} (seen between steps "
+            f"{self._last_log[0]} and {step}): first in the {PARTS[bad_part]}. The state before "
+            f"that step is in {where}; a lower training.{phase.name}.learning_rate or "
+            "training.optimiser.clip_norm often helps"
+        )
+
+
+def validation_numbers(windows: int, batch: int) -> list[jax.Array]:
+    """Return the numbers of the batches that hold at least `windows` examples."""
+    count = -(-windows // batch)
+    return [jax.device_put(np.int32(i)) for i in range(count)]
