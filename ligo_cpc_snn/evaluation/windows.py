@@ -63,9 +63,7 @@ def score_windows(
         nonlocal first
         calls = range(first, first - (-windows // batch))
         first = calls.stop  # no two windows share their random numbers
-        got = [
-            score(params, banks, *jax.device_put((np.int32(i), np.float32(snr)))) for i in calls
-        ]
+        got = [score(params, banks, *jax.device_put((np.int32(i), np.float32(snr)))) for i in calls]
         return np.concatenate(jax.device_get(got))[:windows]
 
     noise = scores(0.0, noise_windows)

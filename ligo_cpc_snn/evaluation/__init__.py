@@ -1,0 +1,1 @@
+"""What a trained detector is worth: metrics with intervals, efficiency, spike statistics."""

@@ -1,0 +1,140 @@
+"""Which figures a run's files allow, each with its title and how to read it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ligo_cpc_snn.reports import detection_figures as detection
+from ligo_cpc_snn.reports import event_figures as events
+from ligo_cpc_snn.reports import panels
+from ligo_cpc_snn.reports import spike_figures as spikes
+from ligo_cpc_snn.reports import training_figures as training
+from ligo_cpc_snn.reports.run_files import RunFiles
+from ligo_cpc_snn.reports.theme import Theme
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of the report, drawn when asked for."""
+
+    name: str  # of its file
+    section: str
+    title: str
+    caption: str
+    draw: Callable[[Theme], Figure]
+
+
+def plots(files: RunFiles) -> list[Plot]:
+    """Return the figures that the saved files of a run allow, in the order of the page."""
+    return [*_detection(files), *_event(files), *_spikes(files), *_training(files)]
+
+
+def _detection(files: RunFiles) -> Iterator[Plot]:
+    measured = files.metrics.get("detection", {})
+    scores = files.evaluation
+    curves = measured.get("efficiency", [])
+    if curves:
+        yield Plot(
+            "efficiency", "Detection", "Signals found, by their loudness",
+            "Fraction of injected signals above the threshold that noise windows exceed at the "
+            "stated rate. Bands are 95 % intervals of the number of signals found.",
+            lambda theme: detection.efficiency_curves(measured["snrs"], curves, theme=theme),
+        )  # fmt: skip
+    if not scores:
+        return
+    noise, signal = np.ravel(scores["noise_scores"]), scores["signal_scores"]
+    snrs = [float(snr) for snr in scores["snrs"]]
+    areas = measured.get("auc", []) if measured.get("snrs") == snrs else []
+    yield Plot(
+        "roc", "Detection", "Receiver operating characteristic",
+        "One curve per network SNR. The horizontal axis is logarithmic: a search lives at its "
+        "left end. Left of the shaded edge fewer than ten noise windows set the threshold.",
+        lambda theme: detection.roc_curves(noise, signal, snrs, areas, theme=theme),
+    )  # fmt: skip
+    thresholds = [
+        {"value": curve["threshold"]["value"], "nominal_rate": curve["threshold"]["nominal_rate"]}
+        for curve in curves
+    ]
+    yield Plot(
+        "scores", "Detection", "The statistic of noise and of signals",
+        "Distribution of the window's logit, unbounded on purpose. What matters is how far the "
+        "tail of the noise (filled) reaches into the signals.",
+        lambda theme: detection.score_histograms(noise, signal, snrs, thresholds, theme=theme),
+    )  # fmt: skip
+
+
+def _event(files: RunFiles) -> Iterator[Plot]:
+    event = files.event
+    if not event:
+        return
+    yield Plot(
+        "event", "Event", f"{event['event_name']!s} in recorded strain",
+        "The trained network run over recorded strain of the event. The green band marks the "
+        "time of the merger set in the configuration, the triangle the loudest value of the span.",
+        lambda theme: events.event_statistic(event, theme=theme),
+    )  # fmt: skip
+    if events.backgrounds(event):
+        yield Plot(
+            "background", "Event", "Background of the event",
+            "The same network over held-out noise: in true time (zero lag) and with the detectors "
+            "shifted against each other (time slides), where no astrophysical signal can be in "
+            "coincidence.",
+            lambda theme: events.event_background(event, theme=theme),
+        )  # fmt: skip
+
+
+def _spikes(files: RunFiles) -> Iterator[Plot]:
+    traces = files.traces
+    if traces and spikes.cases(traces):
+        detectors = files.setting("data.detectors", None)
+        yield Plot(
+            "windows", "Spikes", "Three windows on their way through the network",
+            "From whitened strain to the logit of each frame. The dashed line is the merger. "
+            "Latents are standardised per feature; the membranes are those of the five neurons "
+            "that vary most.",
+            lambda theme: spikes.example_windows(traces, detectors, theme=theme),
+        )  # fmt: skip
+    history = files.history
+    if panels.available([panels.RATES], history):
+        low = float(files.setting("model.bridge.silent_below", 0.005))
+        high = float(files.setting("model.bridge.saturated_above", 0.6))
+        yield Plot(
+            "spike_rates", "Spikes", "Spike rates during training",
+            f"Spikes per neuron and frame. A bridge below {low:g} or above {high:g} carries little "
+            "information and is reported as a fault.",
+            lambda theme: training.spike_rates(history, low, high, theme=theme),
+        )  # fmt: skip
+
+
+def _training(files: RunFiles) -> Iterator[Plot]:
+    history = files.history
+    if panels.loss_names(history):
+        yield Plot(
+            "losses", "Training", "Losses",
+            "Thin: every logged value; thick: their running mean; dashed: validation. The SNR of "
+            "the training signals falls during a phase, so a loss may rise while the network "
+            "improves. Shading separates the phases; the total means something else in each.",
+            lambda theme: training.losses(history, theme=theme),
+        )  # fmt: skip
+    groups = (
+        ("progress", "Validation during training", (panels.PROGRESS, panels.SNR),
+         "Left: validation windows, with signals as loud as at the end of the phase. Right: how "
+            "the curriculum makes the training signals quieter."),
+        ("cpc", "Contrastive predictive coding", (panels.ACCURACY, panels.SPREAD),
+         "Left: how often the true future is picked among the negatives. Right: spread of the "
+         "latents, which falls to zero when the encoder collapses."),
+        ("optimiser", "Optimiser", (panels.GRADIENT, panels.LEARNING_RATE),
+         "The gradient's norm before clipping, and the learning rate."),
+        ("resources", "Speed and memory", (panels.THROUGHPUT, panels.MEMORY),
+         "Examples per second, and the largest memory in use so far."),
+    )  # fmt: skip
+    for name, title, shown, caption in groups:
+        present = panels.available(shown, history)
+        if present:
+            yield Plot(name, "Training", title, caption, _curves(files, present))
+
+
+def _curves(files: RunFiles, shown: list[panels.Panel]) -> Callable[[Theme], Figure]:
+    return lambda theme: training.curves(files.history, shown, theme=theme)
