@@ -1,0 +1,1 @@
+"""Spectral density estimation and whitening."""

@@ -1,0 +1,1 @@
+"""Gravitational-wave signals: population, waveforms, projection onto detectors."""

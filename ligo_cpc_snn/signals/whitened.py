@@ -1,0 +1,193 @@
+"""Banks of whitened signals of unit network signal-to-noise ratio."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, response
+from ligo_cpc_snn.config.schema import SignalsConfig
+from ligo_cpc_snn.signals.duration import check_duration
+from ligo_cpc_snn.signals.population import draw
+from ligo_cpc_snn.signals.projection import network_response
+from ligo_cpc_snn.signals.waveforms import amplitude_and_phase, approximant
+
+CHUNK = 64  # signals at a time
+# Right ascensions are drawn, so the Earth's rotation matters to no distribution.
+GPS = 1126259462.4  # s, GW150914
+PLATFORMS_WITH_DOUBLE = ("cpu", "gpu")  # of complex128 numbers; Apple's have none
+
+
+def whitened_signals(
+    key: Key[Array, ""],
+    signals_cfg: SignalsConfig,
+    *,
+    count: int,
+    detectors: Sequence[str],
+    filters: Sequence[WhiteningFilter],
+    sample_rate_hz: int,
+    samples_before: int,
+    samples_after: int,
+    network_snr: float = 1.0,
+) -> tuple[Float[np.ndarray, "count detector time"], dict[str, Float[np.ndarray, "count ..."]]]:
+    """Draw sources and return their whitened strain, cropped around the merger.
+
+    The merger at the geocentre is at sample `samples_before`; in a detector it is earlier
+    or later by up to 21 ms. The whole signal, before it is cropped, has the
+    optimal network signal-to-noise ratio `network_snr`.
+
+    Args:
+        key: Random key; the first signals do not depend on the chunks they are made in.
+        signals_cfg: Population, duration and reference frequency.
+        count: Number of signals.
+        detectors: Names.
+        filters: One whitening filter per detector.
+        sample_rate_hz: Sample rate in Hz.
+        samples_before, samples_after: Length kept before and from the merger.
+        network_snr: Optimal network signal-to-noise ratio.
+
+    Returns:
+        Whitened strain, float32, shape (count, detector, samples_before + samples_after),
+        and the sources' parameters, with `optimal_snr`, shape (count, detector), and
+        `network_snr`, shape (count,), of the source at 1 Gpc.
+
+    Raises:
+        ValueError: A signal of the population, or the crop, does not fit
+            `signals_cfg.duration_seconds`, or the filters do not fit the detectors.
+    """
+    samples = round(signals_cfg.duration_seconds * sample_rate_hz)
+    _check_filters(detectors, filters, sample_rate_hz)
+    _check_crop(signals_cfg, samples, samples_before, samples_after)
+    lowest = min(whitening.band_hz[0] for whitening in filters)
+    filter_seconds = max(whitening.taps.size for whitening in filters) / sample_rate_hz
+    check_duration(signals_cfg, lowest, filter_seconds)
+    frequencies = np.fft.rfftfreq(samples, 1 / sample_rate_hz)
+    responses = np.stack([response(whitening, frequencies) for whitening in filters])
+    approximant(signals_cfg.reference_hz)  # its import sets and restores the 64-bit flag
+    drawn = draw(key, signals_cfg.population, count)
+    sources = {name: np.asarray(values) for name, values in drawn.items()}
+    with jax.enable_x64(True), jax.default_device(double_precision_device()):
+        compute = partial(
+            _chunk_of_signals,
+            # Times the sample rate: a sample of strain is the transform's integral over f.
+            responses=jnp.asarray(responses * sample_rate_hz),
+            frequencies=jnp.asarray(frequencies),
+            detectors=tuple(detectors),
+            reference_hz=signals_cfg.reference_hz,
+            lowest_hz=lowest,
+            band=_band_indices(frequencies, filters),
+            before=samples_before,
+            after=samples_after,
+        )
+        shape = (count, len(detectors), samples_before + samples_after)
+        strain, snr = _in_chunks(compute, sources, shape)
+    network = np.sqrt(np.sum(snr**2, axis=1))
+    _check_loudness(network, sources)
+    strain *= (network_snr / network).astype(np.float32)[:, None, None]
+    return strain, sources | {"optimal_snr": snr, "network_snr": network}
+
+
+def double_precision_device() -> jax.Device:
+    """Return the default device if it has complex and 64-bit numbers, otherwise the CPU."""
+    if jax.default_backend() in PLATFORMS_WITH_DOUBLE:
+        return jax.local_devices()[0]
+    return jax.local_devices(backend="cpu")[0]
+
+
+@partial(
+    jax.jit, static_argnames=("detectors", "reference_hz", "lowest_hz", "band", "before", "after")
+)
+def _chunk_of_signals(
+    sources: Mapping[str, Float[Array, "n"]],
+    responses: Float[Array, "detector frequency"],
+    frequencies: Float[Array, "frequency"],
+    *,
+    detectors: tuple[str, ...],
+    reference_hz: float,
+    lowest_hz: float,
+    band: tuple[int, int],
+    before: int,
+    after: int,
+) -> tuple[Float[Array, "n detector time"], Float[Array, "n detector"]]:
+    """Return whitened strain at 1 Gpc around the merger, float32, and its whole norm."""
+    sources = {name: values.astype(jnp.float64) for name, values in sources.items()}
+    # Outside the band the response is nothing, so the waveform is not evaluated there.
+    f = frequencies[band[0] : band[1]]
+    amplitude, phase = amplitude_and_phase(sources, f, reference_hz, lowest_hz)
+    plus, cross, delay = network_response(sources, detectors, GPS)
+    cos_inclination = jnp.cos(sources["inclination"])[:, None]
+    # One complex exponential per detector: orientation and delay join the phase.
+    real, imaginary = plus * 0.5 * (1 + cos_inclination**2), -cross * cos_inclination
+    angle = phase[:, None] + jnp.arctan2(imaginary, real)[..., None]
+    angle -= 2 * jnp.pi * delay[..., None] * f
+    size = jnp.hypot(real, imaginary)[..., None] * amplitude[:, None]
+    size *= responses[:, band[0] : band[1]]
+    spectrum = jax.lax.complex(size * jnp.cos(angle), size * jnp.sin(angle))
+    edges = (band[0], frequencies.size - band[1])
+    samples = 2 * (frequencies.size - 1)
+    strain = jnp.fft.irfft(jnp.pad(spectrum, ((0, 0), (0, 0), edges)), samples)
+    snr = jnp.sqrt(jnp.sum(strain**2, axis=-1))
+    kept = jnp.concatenate([strain[..., samples - before :], strain[..., :after]], axis=-1)
+    return kept.astype(jnp.float32), snr
+
+
+def _in_chunks(
+    compute: partial[tuple[Array, Array]],
+    sources: Mapping[str, Float[np.ndarray, "count"]],
+    shape: tuple[int, int, int],
+) -> tuple[Float[np.ndarray, "count detector time"], Float[np.ndarray, "count detector"]]:
+    """Run `compute` over chunks of one size, so that it is compiled once."""
+    count = shape[0]
+    strain, snr = np.empty(shape, np.float32), np.empty(shape[:2], np.float64)
+    size = min(CHUNK, count)
+    for start in range(0, count, size):
+        # The last chunk reaches back into the one before rather than being shorter.
+        chunk = slice(min(start, count - size), min(start, count - size) + size)
+        part = compute({name: values[chunk] for name, values in sources.items()})
+        strain[chunk], snr[chunk] = np.asarray(part[0]), np.asarray(part[1])
+    return strain, snr
+
+
+def _band_indices(
+    frequencies: Float[np.ndarray, "frequency"], filters: Sequence[WhiteningFilter]
+) -> tuple[int, int]:
+    low = min(whitening.band_hz[0] for whitening in filters)
+    high = max(whitening.band_hz[1] for whitening in filters)
+    return int(np.searchsorted(frequencies, low)), int(
+        np.searchsorted(frequencies, high, side="right")
+    )
+
+
+def _check_filters(
+    detectors: Sequence[str], filters: Sequence[WhiteningFilter], sample_rate_hz: int
+) -> None:
+    if len(filters) != len(detectors) or not detectors:
+        raise ValueError(
+            f"{len(filters)} whitening filters for detectors {list(detectors)}: expected one each"
+        )
+    rates = sorted({whitening.sample_rate_hz for whitening in filters} - {sample_rate_hz})
+    if rates:
+        raise ValueError(f"whitening filter for {rates[0]} Hz: expected {sample_rate_hz} Hz")
+
+
+def _check_loudness(
+    network: Float[np.ndarray, "count"], sources: Mapping[str, Float[np.ndarray, "count"]]
+) -> None:
+    if not np.all(network > 0):
+        first = int(np.argmin(network > 0))
+        masses = sources["mass_1"][first], sources["mass_2"][first]
+        raise ValueError(
+            f"a source of {masses[0]:g} and {masses[1]:g} solar masses has no signal in the band: "
+            "lower data.signals.population's masses or data.highpass_hz"
+        )
+
+
+def _check_crop(signals_cfg: SignalsConfig, samples: int, before: int, after: int) -> None:
+    if min(before, after) < 0 or not 0 < before + after <= samples:
+        raise ValueError(
+            f"{before} samples before the merger and {after} after it: expected 1 to {samples} "
+            f"together, data.signals.duration_seconds={signals_cfg.duration_seconds:g}"
+        )

@@ -1,0 +1,1 @@
+"""Strain and where it comes from: simulated noise, files, GWOSC; detectors' geometry."""

@@ -1,0 +1,116 @@
+"""Stretches of time in which all detectors have strain, and their split in time."""
+
+from collections.abc import Iterable, Sequence
+
+from ligo_cpc_snn.strain.segments import StrainSegment, by_time
+
+Coincident = dict[str, StrainSegment]  # the same time in each detector
+
+
+def coincident(
+    segments: Iterable[StrainSegment], detectors: Sequence[str], minimum_seconds: float = 0.0
+) -> list[Coincident]:
+    """Return the stretches of time in which every detector has strain, in order of time.
+
+    Samples are lined up to the nearest, so detectors whose sampling is not in phase are off
+    by half a sample at most.
+
+    Args:
+        segments: Of one sample rate, none overlapping another of its detector.
+        detectors: Names; others are left out.
+        minimum_seconds: Shorter stretches are left out.
+
+    Raises:
+        ValueError: A detector is missing, sample rates differ, or there is no common time.
+    """
+    wanted = [segment for segment in by_time(segments) if segment.detector in detectors]
+    _check_rates(wanted)
+    own = {name: [s for s in wanted if s.detector == name] for name in detectors}
+    missing = [name for name, found in own.items() if not found]
+    if missing:
+        raise ValueError(
+            f"no strain of {', '.join(missing)}: expected all of {', '.join(detectors)}, "
+            "change data.detectors or add files"
+        )
+    common: list[Coincident] = [{}]
+    for name in detectors:
+        common = [
+            _intersection(group | {name: s})
+            for group in common
+            for s in own[name]
+            if _overlap(group, s)
+        ]
+    long_enough = [group for group in common if _duration(group) >= minimum_seconds]
+    if not long_enough:
+        extents = "; ".join(f"{name} {_extent(found)}" for name, found in own.items())
+        raise ValueError(
+            f"detectors {', '.join(detectors)} have no common time of {minimum_seconds:g} s "
+            f"or more ({extents}): add files, or lower data.real.minimum_seconds"
+        )
+    return sorted(long_enough, key=lambda group: group[detectors[0]].gps_start)
+
+
+def split_by_time(
+    stretches: Sequence[Coincident], validation_fraction: float
+) -> tuple[list[Coincident], list[Coincident]]:
+    """Split coincident stretches at one GPS time: the earlier part trains, the later validates.
+
+    A stretch across the boundary is cut there, in all detectors at once.
+
+    Args:
+        stretches: In order of time (see `coincident`).
+        validation_fraction: Of the total time, in [0, 1).
+    """
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(
+            f"data.real.validation_fraction={validation_fraction}: expected 0 <= fraction < 1"
+        )
+    sizes = [next(iter(stretch.values())).strain.size for stretch in stretches]
+    remaining = round((1 - validation_fraction) * sum(sizes))
+    train: list[Coincident] = []
+    validation: list[Coincident] = []
+    for stretch, size in zip(stretches, sizes, strict=True):
+        first = min(max(remaining, 0), size)
+        if first > 0:
+            train.append({name: s.samples(0, first) for name, s in stretch.items()})
+        if first < size:
+            validation.append({name: s.samples(first, size) for name, s in stretch.items()})
+        remaining -= size
+    return train, validation
+
+
+def _overlap(group: Coincident, segment: StrainSegment) -> bool:
+    return all(
+        segment.gps_start < other.gps_end and other.gps_start < segment.gps_end
+        for other in group.values()
+    )
+
+
+def _intersection(group: Coincident) -> Coincident:
+    """Cut segments that overlap to the samples they have in common."""
+    start = max(segment.gps_start for segment in group.values())
+    firsts = {
+        name: round((start - segment.gps_start) * segment.sample_rate_hz)
+        for name, segment in group.items()
+    }
+    size = min(segment.strain.size - firsts[name] for name, segment in group.items())
+    return {
+        name: segment.samples(firsts[name], firsts[name] + size) for name, segment in group.items()
+    }
+
+
+def _duration(group: Coincident) -> float:
+    return next(iter(group.values())).duration
+
+
+def _extent(segments: Sequence[StrainSegment]) -> str:
+    total = sum(segment.duration for segment in segments)
+    return f"{total:.0f} s in {segments[0].gps_start:.0f} to {segments[-1].gps_end:.0f}"
+
+
+def _check_rates(segments: Sequence[StrainSegment]) -> None:
+    rates = sorted({segment.sample_rate_hz for segment in segments})
+    if len(rates) > 1:
+        raise ValueError(
+            f"strain at {', '.join(map(str, rates))} Hz: expected one sample rate, resample first"
+        )

@@ -1,0 +1,17 @@
+"""Errors about strain files."""
+
+from pathlib import Path
+
+
+class StrainFileError(ValueError):
+    """A strain file, or a folder of them, cannot be used; names it and the reason."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        kind = "folder" if Path(path).is_dir() else "file"
+        super().__init__(f"strain {kind} {path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+class DetectorUnknownError(StrainFileError):
+    """A file holds strain but does not say of which detector."""

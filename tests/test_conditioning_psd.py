@@ -1,0 +1,47 @@
+"""The spectral density of strain, estimated."""
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from ligo_cpc_snn.conditioning.psd import median_welch_asd
+
+RATE = 1024
+
+
+def test_white_noise_has_its_density() -> None:
+    strain = 1e-22 * np.random.default_rng(0).standard_normal(256 * RATE)
+    frequencies, asd = median_welch_asd(strain, RATE, 4.0)
+    assert frequencies[1] == 0.25
+    assert frequencies[-1] == RATE / 2
+    inside = slice(4, -4)
+    # One-sided density of unit white noise: 2 / rate. The median's bias of 0.7 must be gone.
+    assert np.mean(asd[inside] ** 2) == pytest.approx(1e-44 * 2 / RATE, rel=0.02)
+
+
+def test_equals_scipy_on_unit_scale() -> None:
+    strain = np.random.default_rng(1).standard_normal(64 * RATE)
+    _, asd = median_welch_asd(strain * 1e-23, RATE, 2.0)
+    _, power = signal.welch(strain, RATE, nperseg=2 * RATE, average="median")
+    np.testing.assert_allclose(asd, np.sqrt(power) * 1e-23, rtol=1e-9)
+
+
+def test_a_loud_glitch_changes_little() -> None:
+    strain = np.random.default_rng(2).standard_normal(128 * RATE)
+    _, clean = median_welch_asd(strain, RATE, 4.0)
+    strain[5000:5200] += 1000.0
+    _, glitchy = median_welch_asd(strain, RATE, 4.0)
+    assert np.median(np.abs(np.log(glitchy / clean))) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("strain", "message"),
+    [
+        (np.ones(7 * RATE), "too short for two Welch segments of 4 s"),
+        (np.full(16 * RATE, np.nan), f"{16 * RATE} of {16 * RATE} samples of strain are not"),
+        (np.ones(16 * RATE), "constant"),
+    ],
+)
+def test_unusable_strain_is_an_error(strain: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        median_welch_asd(strain, RATE, 4.0)
