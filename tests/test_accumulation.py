@@ -147,9 +147,11 @@ def by_hand(parts: int, divide_gradient: float, divide_loss: float) -> Accumulat
     size = BATCH // parts
     total = None
     for start in range(0, BATCH, size):
-        part = jax.tree.map(lambda x, s=start: x[s : s + size], (batch, randomness))
+        part = jax.tree.map(lambda x, s=start: x[s : s + size], (batch, randomness.keys))
         got = accumulate(
-            lambda p, b, r: compute_terms(structure.learner(p), b, r, PHASE, cfg.target_rate),
+            lambda p, b, keys: compute_terms(
+                structure.learner(p), b, randomness._replace(keys=keys), PHASE, cfg.target_rate
+            ),
             params,
             part,
             accumulation=1,

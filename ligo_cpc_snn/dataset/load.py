@@ -19,7 +19,7 @@ from ligo_cpc_snn.strain.coincidence import Coincident, coincident
 from ligo_cpc_snn.strain.files import folder_events, read_folder
 from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
 from ligo_cpc_snn.strain.resampling import resample_all
-from ligo_cpc_snn.strain.segments import StrainSegment, cut_spans, join_contiguous
+from ligo_cpc_snn.strain.segments import StrainSegment, cut_spans
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventSt
         data = replace(data, gwosc=replace(gwosc, start=None, end=None))
     segments = resample_all(read_strain_of(data, cache_dir), data.sample_rate_hz, data.band_hz[1])
     half, far = event.seconds / 2, data.real.psd_seconds / 2
-    near = _keep(join_contiguous(segments), event.gps - far, event.gps + far)
+    near = _keep(segments, event.gps - far, event.gps + far)
     parts = [p for p in coincident(near, data.detectors) if _holds(p, event.gps)]
     if not parts:
         raise ValueError(

@@ -21,7 +21,6 @@ from ligo_cpc_snn.strain.segments import (
     StrainSegment,
     cut_spans,
     drop_short,
-    join_contiguous,
 )
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,8 @@ def real_noise(
     """
     real = data.real
     kept = cut_spans(segments, [parse_span(text) for text in real.exclude_gps])
-    kept = join_contiguous(resample_all(kept, data.sample_rate_hz, data.band_hz[1]))
+    # Never joined from here on: what was recorded at different rates was conditioned apart.
+    kept = resample_all(kept, data.sample_rate_hz, data.band_hz[1])
     parts = coincident(kept, data.detectors, real.minimum_seconds)
     spans = [
         (t - real.event_margin_seconds, t + real.event_margin_seconds) for t in events.values()

@@ -4,6 +4,7 @@ import math
 from typing import Protocol
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -31,6 +32,8 @@ class CpcEncoder(nnx.Module):
         kernels, strides: of the strided convolutions, in the order of the data.
         dilations: of the mixing blocks, in frames.
         channels: detectors seen together (1 when they share the encoder).
+        saturation: bound of whitened strain, so that a glitch of a thousand sigma does not
+            drive every neuron; a signal's samples are far below it.
     """
 
     def __init__(
@@ -41,9 +44,11 @@ class CpcEncoder(nnx.Module):
         dilations: list[int],
         *,
         channels: int,
+        saturation: float,
         rngs: nnx.Rngs,
     ):
         self.frame_samples = 1
+        self.saturation = saturation
         convs: list[StridedConv] = []
         inputs = channels
         for kernel, stride in zip(kernels, strides, strict=True):
@@ -61,7 +66,7 @@ class CpcEncoder(nnx.Module):
         self, strain: Float[Array, "batch time channel"], state: State
     ) -> tuple[Latents, State]:
         """Return latents, one per `frame_samples` samples, and the state after them."""
-        x, after = strain, []
+        x, after = self.saturation * jnp.tanh(strain / self.saturation), []
         for conv, past in zip(self.convs, state[: len(self.convs)], strict=True):
             if after:
                 x = jax.nn.gelu(x)
@@ -80,7 +85,13 @@ def build_encoder(cfg: EncoderConfig, *, channels: int, rngs: nnx.Rngs) -> CpcEn
     else:
         kernels, strides = list(cfg.conv_kernels), list(cfg.conv_strides)
     return CpcEncoder(
-        cfg.features, kernels, strides, list(cfg.dilations), channels=channels, rngs=rngs
+        cfg.features,
+        kernels,
+        strides,
+        list(cfg.dilations),
+        channels=channels,
+        saturation=cfg.saturation,
+        rngs=rngs,
     )
 
 

@@ -35,39 +35,52 @@ class InfoNceHeads(nnx.Module):
     ):
         self.steps, self.first_step = cfg.steps, cfg.first_step
         self.features, self.anchors = cfg.features, cfg.anchors
+        self.reach = cfg.first_step + cfg.steps - 1
         self.predict = nnx.Linear(context_features, cfg.steps * cfg.features, rngs=rngs)
         self.target = nnx.Linear(latent_features, cfg.features, use_bias=False, rngs=rngs)
 
-    def __call__(
-        self, representation: Representation, frames: Int[Array, "sequence anchor"]
-    ) -> Anchors:
-        """Return unit predictions and targets for the anchors at `frames`."""
-        context = jnp.take_along_axis(representation.context, frames[..., None], axis=1)
-        predicted = self.predict(context).reshape(*frames.shape, self.steps, self.features)
-        ahead = frames[:, None, :] + self.first_step + jnp.arange(self.steps)[None, :, None]
-        n = frames.shape[0]
-        future = jnp.take_along_axis(
-            representation.latents, ahead.reshape(n, -1, 1), axis=1
-        ).reshape(*ahead.shape, -1)
-        return Anchors(_unit(jnp.swapaxes(predicted, 1, 2)), _unit(self.target(future)))
+    def __call__(self, representation: Representation, first: Int[Array, ""]) -> Anchors:
+        """Return unit predictions and targets for anchors evenly spaced from frame `first`."""
+        spacing = anchor_spacing(representation.latents.shape[1], self.anchors, self.reach)
+        targets = _unit(self.target(representation.latents))
+        context = _every(representation.context, first, spacing, self.anchors)
+        predicted = self.predict(context)
+        predicted = predicted.reshape(*context.shape[:2], self.steps, self.features)
+        ahead = first + self.first_step
+        future = [_every(targets, ahead + k, spacing, self.anchors) for k in range(self.steps)]
+        return Anchors(_unit(jnp.swapaxes(predicted, 1, 2)), jnp.stack(future, axis=1))
 
 
-def draw_frames(
-    key: Key[Array, ""], sequences: int, frames: int, cfg: InfoNceConfig
-) -> Int[Array, "sequence anchor"]:
-    """Draw anchor frames without repetition, such that every future step lies inside.
+def anchor_spacing(frames: int, anchors: int, reach: int) -> int:
+    """Return the frames between anchors, such that every future step lies inside the window.
 
     Raises:
         ValueError: when the window has fewer frames than anchors and steps need.
     """
-    usable = frames - (cfg.first_step + cfg.steps - 1)
-    if usable < cfg.anchors:
+    usable = frames - reach
+    if usable < anchors:
         raise ValueError(
             f"a window of {frames} frames leaves {usable} anchors, training.infonce.anchors="
-            f"{cfg.anchors}: lower anchors or steps, or lengthen data.window_seconds"
+            f"{anchors}: lower anchors or steps, or lengthen data.window_seconds"
         )
-    keys = jax.random.split(key, sequences)
-    return jax.vmap(lambda k: jax.random.permutation(k, usable)[: cfg.anchors])(keys)
+    return usable // anchors
+
+
+def draw_first(key: Key[Array, ""], frames: int, cfg: InfoNceConfig) -> Int[Array, ""]:
+    """Draw the first anchor's frame: all anchors move together, so over the steps of a run
+    every frame is an anchor, and taking them is a slice rather than a gather.
+    """
+    reach = cfg.first_step + cfg.steps - 1
+    spacing = anchor_spacing(frames, cfg.anchors, reach)
+    return jax.random.randint(key, (), 0, frames - reach - spacing * (cfg.anchors - 1))
+
+
+def _every(x: Array, first: Int[Array, ""], spacing: int, number: int) -> Array:
+    """Return `number` frames of `x`, `spacing` apart, from frame `first`."""
+    sequences, _, features = x.shape
+    size = spacing * (number - 1) + 1
+    part = jax.lax.dynamic_slice(x, (0, first, 0), (sequences, size, features))
+    return part[:, ::spacing]
 
 
 def infonce_per_sequence(

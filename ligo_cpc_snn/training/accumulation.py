@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Key
 
 from ligo_cpc_snn.config.schema import InfoNceConfig, Negatives
 from ligo_cpc_snn.objectives.infonce import Anchors, infonce
-from ligo_cpc_snn.training.learner import Params, Randomness, Terms
+from ligo_cpc_snn.training.learner import Params, Terms
 from ligo_cpc_snn.types import Batch
 
-Part = tuple[Batch, Randomness]
-Compute = Callable[[Params, Batch, Randomness], Terms]
+Part = tuple[Batch, Key[Array, "batch sequence"]]  # with the examples in front
+Compute = Callable[[Params, Batch, Key[Array, "batch sequence"]], Terms]
 
 
 class Accumulated(NamedTuple):
@@ -79,7 +79,7 @@ def accumulate(
 
     Args:
         compute: losses of a micro-batch.
-        whole: batch and randomness with all examples in front.
+        whole: batch, and the keys of its sequences.
         infonce_weight: of the contrastive loss; 0 leaves it out.
         cfg: of the contrastive loss.
     """

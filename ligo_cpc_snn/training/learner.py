@@ -24,10 +24,10 @@ PARTS = ("strain", "latents", "context", "bridge", "membranes", "logits", "loss"
 
 
 class Randomness(NamedTuple):
-    """What a batch draws beside its strain, made whole and then split like the strain."""
+    """What a batch draws beside its strain, made whole for all its micro-batches."""
 
-    frames: Int[Array, "batch sequence anchor"]
-    keys: Key[Array, "batch sequence"]
+    first: Int[Array, ""]  # frame of the first anchor
+    keys: Key[Array, "batch sequence"]  # of stochastic bridges
 
 
 class Learner(nnx.Module):
@@ -98,7 +98,7 @@ def compute_terms(
 ) -> Terms:
     """Return all that a phase needs of one micro-batch.
 
-    The encoder's gradient is stopped in a phase without InfoNCE weight (`probe`).
+    No gradient reaches a frozen encoder, so its backward pass costs nothing.
     """
     detector = learner.detector
     state = detector.initial_state(batch.strain.shape[0])
@@ -107,10 +107,9 @@ def compute_terms(
     loss = jnp.zeros(batch.label.shape)
     metrics: dict[str, Array] = {}
     if phase.infonce_weight:
-        frames = randomness.frames.reshape(-1, randomness.frames.shape[-1])
-        anchors = learner.heads(representation, frames)
+        anchors = learner.heads(representation, randomness.first)
     if phase.detection_weight:
-        if not phase.infonce_weight:
+        if not phase.train_encoder:
             representation = jax.lax.stop_gradient(representation)
         detection, _ = detector.detect(representation, state, randomness.keys.reshape(-1))
         detect = detection_loss(detection.frame_logits, batch.label)

@@ -162,7 +162,7 @@ class Loop:
         }
         self._watch_bridge(means)
         self._record(step, phase, "train", means)
-        self.display.update(step, phase.name, means)
+        self.display.update(step, phase.name, {"loss": means["loss/total"]})
         return phase.clear(state)
 
     def _record(self, step: int, phase: Phase, split: str, metrics: Mapping[str, float]) -> None:

@@ -9,15 +9,15 @@ import optax
 from ligo_cpc_snn.config.schema import OptimiserConfig, PhaseConfig, Schedule
 from ligo_cpc_snn.training.learner import Params
 
-# Which parts of the parameters a loss with weight trains.
-INFONCE_PARTS = ("detector.encoder", "detector.context", "heads")
-DETECTION_PARTS = ("detector.bridge", "detector.snn")
-
 
 def trained_parts(phase: PhaseConfig) -> tuple[str, ...]:
     """Return the parts of the parameters that a phase changes."""
-    parts = INFONCE_PARTS if phase.infonce_weight else ()
-    return parts + (DETECTION_PARTS if phase.detection_weight else ())
+    parts: tuple[str, ...] = ("heads",) if phase.infonce_weight else ()
+    if phase.train_encoder:
+        parts += ("detector.encoder", "detector.context")
+    if phase.detection_weight:
+        parts += ("detector.bridge", "detector.snn")
+    return parts
 
 
 def build_schedule(cfg: OptimiserConfig, phase: PhaseConfig) -> Callable[[Any], Any]:

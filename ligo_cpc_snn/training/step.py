@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ligo_cpc_snn.config.schema import InfoNceConfig, PhaseConfig, SnrRange, TrainingConfig
-from ligo_cpc_snn.objectives.infonce import draw_frames
+from ligo_cpc_snn.objectives.infonce import draw_first
 from ligo_cpc_snn.rng import at_step
 from ligo_cpc_snn.training.accumulation import Accumulated, accumulate
 from ligo_cpc_snn.training.learner import (
@@ -74,16 +74,10 @@ def snr_range(snr: SnrRange, fraction: Float[Array, ""]) -> tuple[Array, Array]:
 def draw_randomness(
     structure: Structure, key: Key[Array, ""], examples: int, samples: int, cfg: InfoNceConfig
 ) -> Randomness:
-    """Draw anchors and bridge keys for a whole batch, with the examples in front."""
+    """Draw the anchors' place and the bridge's keys for a whole batch."""
     of_frames, of_bridge = jax.random.split(key)
-    frames = samples // structure.frame_samples
-    sequences = examples * structure.sequences
-    anchors = draw_frames(of_frames, sequences, frames, cfg)
-    keys = jax.random.split(of_bridge, sequences)
-    return Randomness(
-        anchors.reshape(examples, structure.sequences, -1),
-        keys.reshape(examples, structure.sequences),
-    )
+    first = draw_first(of_frames, samples // structure.frame_samples, cfg)
+    return Randomness(first, jax.random.split(of_bridge, (examples, structure.sequences)))
 
 
 def batch_gradient(
@@ -99,13 +93,14 @@ def batch_gradient(
     examples, _, samples = batch.strain.shape
     randomness = draw_randomness(structure, key, examples, samples, cfg.infonce)
 
-    def compute(params: Params, batch: Batch, randomness: Randomness) -> Terms:
-        return compute_terms(structure.learner(params), batch, randomness, phase, cfg.target_rate)
+    def compute(params: Params, batch: Batch, keys: Key[Array, "batch sequence"]) -> Terms:
+        part = randomness._replace(keys=keys)
+        return compute_terms(structure.learner(params), batch, part, phase, cfg.target_rate)
 
     return accumulate(
         compute,
         params,
-        (batch, randomness),
+        (batch, randomness.keys),
         accumulation=cfg.accumulation,
         infonce_weight=phase.infonce_weight,
         cfg=cfg.infonce,

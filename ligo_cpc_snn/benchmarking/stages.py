@@ -1,0 +1,155 @@
+"""The stages of a training step, as functions to be timed."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import spyx.nn
+from flax import nnx
+from jaxtyping import Array
+
+from ligo_cpc_snn.config.schema import Config
+from ligo_cpc_snn.dataset.banks import Banks
+from ligo_cpc_snn.dataset.build import build_banks
+from ligo_cpc_snn.dataset.noise import synthetic_noise
+from ligo_cpc_snn.dataset.sampling import build_sampler
+from ligo_cpc_snn.models.snn import SpikingNetwork
+from ligo_cpc_snn.rng import stream
+from ligo_cpc_snn.training.learner import Params, Structure, create_learner
+from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
+from ligo_cpc_snn.training.step import TrainState, build_phase
+from ligo_cpc_snn.types import Strain
+
+SNN_CHANNELS = 512  # of the SNN's own stage, as its ceiling was measured
+NOISE_SECONDS = 32.0
+SIGNALS = 64
+
+Stages = dict[str, Callable[[], Any]]
+
+
+class Setting(NamedTuple):
+    """A learner, banks and a batch of them."""
+
+    cfg: Config
+    structure: Structure
+    params: Params
+    banks: Banks
+    strain: Strain
+
+
+def prepare_setting(cfg: Config) -> Setting:
+    """Make a learner and small banks for a config."""
+    noise = synthetic_noise(cfg.data, NOISE_SECONDS, cfg.seed, "benchmark")
+    banks = jax.device_put(
+        build_banks(noise, cfg.data, signals=SIGNALS, seed=cfg.seed, name="benchmark")
+    )
+    structure, params = create_learner(
+        cfg.model,
+        cfg.training.infonce,
+        detectors=len(cfg.data.detectors),
+        sample_rate_hz=cfg.data.sample_rate_hz,
+        seed=cfg.seed,
+    )
+    sample = jax.jit(build_sampler(cfg.data, cfg.training.batch_size))
+    strain = sample(banks, jax.random.key(0), 10.0, 20.0).strain
+    return Setting(cfg, structure, params, banks, strain)
+
+
+def forward_stages(setting: Setting) -> Stages:
+    """Return data, CPC, bridge and the whole forward pass."""
+    cfg, structure, params, banks, strain = setting
+    sample = jax.jit(build_sampler(cfg.data, cfg.training.batch_size))
+    key = jax.random.key(1)
+
+    def encode(params: Params, strain: Strain) -> Any:
+        detector = structure.learner(params).detector
+        return detector.encode(strain, detector.initial_state(strain.shape[0]))[0]
+
+    def bridge(params: Params, representation: Any, keys: Array) -> Array:
+        detector = structure.learner(params).detector
+        state = detector.initial_state(strain.shape[0])
+        return detector.spikes(representation, state, keys)[0]
+
+    def forward(params: Params, strain: Strain) -> Array:
+        return structure.learner(params).detector(strain)[0].frame_logits
+
+    encode_jit, bridge_jit, forward_jit = jax.jit(encode), jax.jit(bridge), jax.jit(forward)
+    representation = encode_jit(params, strain)
+    keys = jax.random.split(key, strain.shape[0] * structure.sequences)
+    return {
+        "data": lambda: sample(banks, key, 10.0, 20.0),
+        "cpc": lambda: encode_jit(params, strain),
+        "bridge": lambda: bridge_jit(params, representation, keys),
+        "forward": lambda: forward_jit(params, strain),
+    }
+
+
+def snn_stages(setting: Setting) -> Stages:
+    """Return the SNN forward, and forward and backward, hoisted and by `spyx.nn.run`."""
+    cfg = setting.cfg
+    frames = cfg.data.window_samples // setting.structure.frame_samples
+    shape = (cfg.training.batch_size, frames, SNN_CHANNELS)
+    spikes = (jax.random.uniform(jax.random.key(2), shape) < 0.1).astype(jnp.float32)
+    network = SpikingNetwork(
+        cfg.model.snn, inputs=SNN_CHANNELS, frame_seconds=1.0 / frames, rngs=nnx.Rngs(0)
+    )
+    graph, params = nnx.split(network)
+
+    def hoisted(params: Any, spikes: Array) -> Array:
+        snn = nnx.merge(graph, params)
+        return snn(spikes, snn.initial_state(spikes.shape[0]))[0]
+
+    def plain(params: Any, spikes: Array) -> Array:
+        return spyx_forward(nnx.merge(graph, params), spikes)
+
+    def with_gradient(run: Callable[[Any, Array], Array]) -> Callable[[], Any]:
+        step = jax.jit(jax.value_and_grad(lambda p, s: jnp.mean(run(p, s) ** 2), argnums=(0, 1)))
+        return lambda: step(params, spikes)
+
+    forward, forward_plain = jax.jit(hoisted), jax.jit(plain)
+    return {
+        "snn": lambda: forward(params, spikes),
+        "snn, spyx.nn.run": lambda: forward_plain(params, spikes),
+        "snn gradient": with_gradient(hoisted),
+        "snn gradient, spyx.nn.run": with_gradient(plain),
+    }
+
+
+def spyx_forward(network: SpikingNetwork, spikes: Array) -> Array:
+    """Run the same layers the plain way: a Spyx Sequential inside `spyx.nn.run`."""
+    parts = [part for layer in network.layers for part in (layer.product, layer.neuron)]
+    model = spyx.nn.Sequential(*parts, network.readout.product, network.readout.leak)
+    outputs, _ = spyx.nn.run(model, spikes, batch_major=True)
+    return (outputs + network.readout.bias[...])[..., 0]
+
+
+def training_step(setting: Setting) -> tuple[Callable[[], TrainState], float]:
+    """Return the joint training step, and the seconds its compilation took."""
+    cfg, structure, params, banks, _ = setting
+    phase = cfg.training.finetune
+    functions = build_phase(
+        structure,
+        build_optimiser(cfg.training.optimiser, phase),
+        build_schedule(cfg.training.optimiser, phase),
+        build_sampler(cfg.data, cfg.training.batch_size),
+        banks,
+        phase=phase,
+        cfg=cfg.training,
+        key=stream(cfg.seed, "benchmark"),
+    )
+    zero = jnp.zeros((), jnp.int32)
+    names = functions.metric_names(params)
+    # Compiled, so that no two leaves share a buffer: the step takes them over.
+    state = jax.jit(lambda p, s: functions.begin(p, s, names))(params, zero)
+    begun = time.perf_counter()
+    compiled = jax.jit(functions.step, donate_argnums=0).lower(state, banks).compile()
+    seconds = time.perf_counter() - begun
+
+    def step() -> TrainState:
+        nonlocal state
+        state = compiled(state, banks)
+        return state
+
+    return step, seconds

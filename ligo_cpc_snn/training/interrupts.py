@@ -1,0 +1,65 @@
+"""Asking a run to end: the loop finishes its step, saves and leaves."""
+
+import logging
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """While this context is open, SIGTERM and Ctrl-C set `requested` and nothing else.
+
+    A second Ctrl-C kills the process at once. Handlers found at the start are put back at
+    the end. Only a process's main thread may handle signals; elsewhere this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None  # the first that came
+        self._presses = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal asked the run to end."""
+        return self.signal is not None
+
+    @property
+    def exit_status(self) -> int:
+        """128 and the signal's number, as a shell reports it; 0 if none came."""
+        return 0 if self.signal is None else 128 + self.signal
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            logger.info("not in the main thread: SIGTERM and Ctrl-C keep their usual meaning")
+            return self
+        for number in SIGNALS:
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._presses += number == signal.SIGINT
+        if self._presses > 1:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        if self.signal is None:
+            self.signal = signal.Signals(number)
+            # The handler may have interrupted a log call: write past logging and its streams.
+            name = self.signal.name
+            os.write(2, f"\n{name}: saving after this step; Ctrl-C again kills\n".encode())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            # None: set by something other than Python, which cannot be put back from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before.clear()

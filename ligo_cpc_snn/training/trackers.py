@@ -1,0 +1,81 @@
+"""Where the numbers of a run go: to a JSON-lines file always, to W&B if asked for."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from matplotlib.figure import Figure
+
+from ligo_cpc_snn.config.schema import WandbConfig, WandbMode
+from ligo_cpc_snn.training.jsonl_tracker import JsonlTracker
+from ligo_cpc_snn.training.wandb_tracker import WandbTracker
+
+
+class Tracker(Protocol):
+    """One place that keeps what a run reports."""
+
+    def start(self, config: Mapping[str, Any], run_dir: Path, resumed_step: int | None) -> None: ...
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None: ...
+
+    def figure(self, step: int, name: str, path: Path) -> None: ...
+
+    def artifact(self, name: str, path: Path) -> None: ...
+
+    def finish(self, status: str) -> None: ...
+
+
+def build_trackers(cfg: WandbConfig, name: str) -> "Trackers":
+    """Return the trackers of a run called `name`."""
+    trackers: list[Tracker] = [JsonlTracker()]
+    if cfg.mode is not WandbMode.disabled:
+        trackers.append(WandbTracker(cfg, name))
+    return Trackers(trackers)
+
+
+class Trackers:
+    """Passes everything on to each of several trackers."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self.trackers = list(trackers)
+        self._figures = Path("figures")
+
+    def start(self, config: Mapping[str, Any], run_dir: Path, resumed_step: int | None) -> None:
+        """Begin, or go on with, the record of a run.
+
+        Args:
+          config: composed configuration, as plain dicts and lists.
+          run_dir: existing folder of the run.
+          resumed_step: step of the checkpoint restored; None for a new run, whose folder may
+            hold an earlier run's record: that is renamed, not lost.
+        """
+        self._figures = run_dir / "figures"
+        for tracker in self.trackers:
+            tracker.start(config, run_dir, resumed_step)
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Record numbers, and words such as phase and split, after `step` updates."""
+        for tracker in self.trackers:
+            tracker.log(step, metrics)
+
+    def figure(self, step: int, name: str, figure: Path | Figure) -> None:
+        """Record a figure; a Matplotlib figure is first saved as `figures/<name>.png`."""
+        path = figure if isinstance(figure, Path) else self._save(name, figure)
+        for tracker in self.trackers:
+            tracker.figure(step, name, path)
+
+    def _save(self, name: str, figure: Figure) -> Path:
+        self._figures.mkdir(parents=True, exist_ok=True)
+        path = self._figures / f"{name.replace('/', '-')}.png"
+        figure.savefig(path, dpi=120)
+        return path
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Record a file or folder that the run made, such as the trained model."""
+        for tracker in self.trackers:
+            tracker.artifact(name, path)
+
+    def finish(self, status: str) -> None:
+        """End the record with `status`: finished, interrupted or failed."""
+        for tracker in self.trackers:
+            tracker.finish(status)

@@ -1,0 +1,98 @@
+"""All functions of a run, compiled before its first step."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ligo_cpc_snn.config.schema import Config
+from ligo_cpc_snn.dataset.sampling import build_sampler
+from ligo_cpc_snn.evaluation.windows import Score, build_score
+from ligo_cpc_snn.models.detector import Detection, Detector
+from ligo_cpc_snn.rng import at_step, stream
+from ligo_cpc_snn.runtime.compilation import compile_ahead
+from ligo_cpc_snn.search.stream import Advance, build_advance
+from ligo_cpc_snn.training.learner import Params, Structure
+from ligo_cpc_snn.training.phases import Phase, prepare_phases
+from ligo_cpc_snn.types import Strain
+from ligo_cpc_snn.wiring.data import Data
+
+# Windows looked into at the end: their SNRs by name, then noise for the spike statistics.
+CASES = {"loud": 20.0, "quiet": 8.0, "noise": 0.0}
+INSPECTED = 32
+CHUNK_SECONDS = 4.0  # of continuous strain
+
+
+class Functions(NamedTuple):
+    """Compiled functions; `advance` by the number of streams side by side."""
+
+    phases: list[Phase]
+    score: Score
+    inspect: Callable[[Params, Any], tuple[Strain, Detection]]
+    advance: dict[int, Advance]
+    assemble: Callable[[Params], Detector]
+
+
+def prepare_functions(cfg: Config, structure: Structure, params: Params, data: Data) -> Functions:
+    """Compile training, validation, evaluation and, for an event, the search."""
+
+    def assemble(params: Params) -> Detector:
+        return structure.learner(params).detector
+
+    phases = prepare_phases(
+        cfg,
+        structure,
+        params,
+        build_sampler(cfg.data, cfg.training.batch_size),
+        build_sampler(cfg.data, cfg.evaluation.batch_size),
+        data.training,
+        data.validation,
+        compile_ahead,
+    )
+    all_signals = build_sampler(cfg.data, cfg.evaluation.batch_size, signal_fraction=1.0)
+    score = jax.jit(build_score(assemble, all_signals, stream(cfg.seed, "evaluation")))
+    number, snr = jnp.zeros((), jnp.int32), jnp.zeros(())
+    return Functions(
+        phases,
+        compile_ahead("evaluation: scores", score, params, data.validation, number, snr),
+        compile_ahead("evaluation: traces", _inspect(cfg, assemble), params, data.validation),
+        _advance(cfg, assemble, params) if cfg.event.name else {},
+        assemble,
+    )
+
+
+def _inspect(
+    cfg: Config, assemble: Callable[[Params], Detector]
+) -> Callable[[Params, Any], tuple[Strain, Detection]]:
+    """Return the function that looks into a loud, a quiet and many noise windows."""
+    sample = build_sampler(cfg.data, INSPECTED, signal_fraction=1.0)
+    snrs = np.zeros(INSPECTED, np.float32)
+    snrs[: len(CASES)] = list(CASES.values())
+
+    def inspect(params: Params, banks: Any) -> tuple[Strain, Detection]:
+        batch = sample(banks, at_step(stream(cfg.seed, "traces"), 0), snrs, snrs)
+        return batch.strain, assemble(params)(batch.strain)[0]
+
+    return jax.jit(inspect)
+
+
+def chunk_samples(cfg: Config, frame_samples: int) -> int:
+    """Return the samples of a chunk of continuous strain: whole frames."""
+    return round(CHUNK_SECONDS * cfg.data.sample_rate_hz) // frame_samples * frame_samples
+
+
+def _advance(
+    cfg: Config, assemble: Callable[[Params], Detector], params: Params
+) -> dict[int, Advance]:
+    advance, detector = build_advance(assemble), assemble(params)
+    samples = chunk_samples(cfg, detector.frame_samples)
+    compiled = {}
+    for streams in sorted({1, cfg.event.time_slides + 1}):
+        strain = jnp.zeros((streams, len(cfg.data.detectors), samples))
+        state = detector.initial_state(streams)
+        compiled[streams] = compile_ahead(
+            f"search: {streams} streams", advance, params, strain, state
+        )
+    return compiled

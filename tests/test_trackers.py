@@ -1,0 +1,213 @@
+"""Trackers: what is written, what a resumed run keeps, and that W&B can only fail quietly."""
+
+import http.server
+import json
+import logging
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from ligo_cpc_snn.config.schema import WandbConfig, WandbMode
+from ligo_cpc_snn.training import wandb_access
+from ligo_cpc_snn.training.jsonl_tracker import JsonlTracker
+from ligo_cpc_snn.training.trackers import Trackers, build_trackers
+from ligo_cpc_snn.training.wandb_access import choose_access
+
+KEY = "5ec2e7" * 6 + "0123"
+
+
+def rows(folder: Path) -> list[dict]:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line, parse_constant=refuse) for line in lines]
+
+
+def log_steps(folder: Path, steps: list[int], resumed_step: int | None) -> None:
+    tracker = JsonlTracker()
+    tracker.start({}, folder, resumed_step)
+    for step in steps:
+        tracker.log(step, {"phase": "probe", "split": "train", "loss": step / 2})
+    tracker.finish("finished")
+
+
+def test_lines_are_plain_json(tmp_path):
+    tracker = JsonlTracker()
+    tracker.start({}, tmp_path, None)
+    before = time.time()
+    tracker.log(3, {"phase": "probe", "split": "train", "loss": 0.5, "bad": float("nan"), "n": 2})
+    row = rows(tmp_path)[0]  # on disk before the run ends
+    assert before <= row.pop("time") <= time.time()
+    assert row == {
+        "step": 3,
+        "phase": "probe",
+        "split": "train",
+        "loss": 0.5,
+        "bad": None,
+        "n": 2,
+    }
+    tracker.finish("finished")
+
+
+def test_logging_before_start_is_an_error():
+    with pytest.raises(RuntimeError, match="before start"):
+        JsonlTracker().log(0, {})
+
+
+def test_a_resumed_run_writes_each_step_once(tmp_path, caplog):
+    log_steps(tmp_path, [10, 20, 30], None)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 40, "lo')  # killed while writing
+    log_steps(tmp_path, [30, 40], resumed_step=20)
+    assert [row["step"] for row in rows(tmp_path)] == [10, 20, 30, 40]
+    assert "1 unreadable line" in caplog.text
+
+
+def test_a_new_run_keeps_the_metrics_of_the_one_before(tmp_path):
+    log_steps(tmp_path, [10], None)
+    log_steps(tmp_path, [1], None)
+    assert [row["step"] for row in rows(tmp_path)] == [1]
+    assert (tmp_path / "metrics.jsonl.before-1").exists()
+
+
+def test_figures_are_saved_once_and_passed_on(tmp_path):
+    seen = []
+
+    class Recorder(JsonlTracker):
+        def figure(self, step, name, path):
+            seen.append((step, name, path))
+
+    trackers = Trackers([Recorder(), Recorder()])
+    trackers.start({}, tmp_path, None)
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([0, 1])
+    trackers.figure(7, "rates/bridge", figure)
+    path = tmp_path / "figures" / "rates-bridge.png"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert seen == [(7, "rates/bridge", path)] * 2
+    trackers.finish("finished")
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers everything with the server's `status`, after its `delay`."""
+
+    def do_GET(self) -> None:
+        time.sleep(self.server.delay)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.delay, server.status, server.daemon_threads = 0.0, 401, True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch, tmp_path):
+    """No test may see the user's own W&B settings, nor leave anything outside its folder."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    yield
+    if "wandb" in sys.modules:  # it reads the environment once
+        sys.modules["wandb"].teardown()
+
+
+def test_without_a_key_auto_is_offline():
+    access = choose_access(WandbMode.auto)
+    assert access.mode == "offline"
+    assert "no API key" in access.reason
+    assert choose_access(WandbMode.online).mode == "offline"
+    assert choose_access(WandbMode.disabled).mode == "disabled"
+
+
+def test_with_a_key_and_a_server_auto_is_online(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert choose_access(WandbMode.auto).mode == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert choose_access(WandbMode.auto).mode == "offline"
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.delenv("WANDB_MODE")
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1\n  login user\n  password {KEY}\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert choose_access(WandbMode.auto).mode == "online"
+
+
+def test_a_server_that_is_absent_or_silent_means_offline_soon(server, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(wandb_access, "ANSWER_SECONDS", 0.3)
+    server.delay = 1.0
+    assert choose_access(WandbMode.auto).mode == "offline"
+    sys.modules["wandb"].teardown()
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    access = choose_access(WandbMode.auto)
+    assert access.mode == "offline"
+    assert "cannot be reached" in access.reason
+
+
+def run_once(folder: Path, resumed_step: int | None, mode: WandbMode) -> None:
+    trackers = build_trackers(WandbConfig(mode=mode, tags=["test"]), "test")
+    trackers.start({"data": {"detectors": ["H1"]}}, folder, resumed_step)
+    trackers.log(1, {"phase": "probe", "split": "train", "loss": 0.5})
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([0, 1])
+    trackers.figure(1, "curve", figure)
+    trackers.artifact("model of test", folder / "metrics.jsonl")
+    trackers.finish("finished")
+
+
+def test_offline_runs_resume_under_one_id_and_keep_no_key(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    run_once(tmp_path, None, WandbMode.offline)
+    run_once(tmp_path, 1, WandbMode.offline)
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+    run_id = json.loads((tmp_path / "wandb_run.json").read_text())["id"]
+    stored = list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+    assert stored
+    assert {path.name for path in stored} == {f"run-{run_id}.wandb"}
+    assert b"train/loss" in stored[0].read_bytes()
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+    assert KEY not in caplog.text
+
+
+def test_a_refused_key_falls_back_to_offline(tmp_path, server, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    run_once(tmp_path, None, WandbMode.auto)
+    assert "W&B offline (online failed" in caplog.text
+    assert KEY not in caplog.text
+    assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_a_failure_while_logging_is_said_once_and_metrics_go_on(tmp_path, caplog):
+    trackers = build_trackers(WandbConfig(mode=WandbMode.offline), "test")
+    trackers.start({}, tmp_path, None)
+    trackers.trackers[1]._run.finish()  # as when its process has died
+    for step in range(3):
+        trackers.log(step, {"split": "train", "loss": 1.0})
+    trackers.finish("finished")
+    assert len(rows(tmp_path)) == 3
+    warnings = [r for r in caplog.records if "W&B log failed" in r.getMessage()]
+    assert len(warnings) == 1
