@@ -6,7 +6,6 @@ Options beside the overrides of any config key, as model.snn.widths=[256,128]:
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from typing import Any
 
 from ligo_cpc_snn.config.compose import load
@@ -50,7 +49,7 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Any]:
     environment.prepare(runtime.platform.value, runtime.memory_fraction, cache=False)
     from ligo_cpc_snn.benchmarking import stages
     from ligo_cpc_snn.benchmarking.timing import time_together
-    from ligo_cpc_snn.runtime.devices import describe, peak_memory_bytes
+    from ligo_cpc_snn.runtime.devices import describe_device, peak_memory_bytes
 
     setting = stages.prepare_setting(cfg)
     step, compilation = stages.training_step(setting)
@@ -73,7 +72,7 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Any]:
             "batch": cfg.training.batch_size,
             "detectors": len(cfg.data.detectors),
             "samples": cfg.data.window_samples,
-            "machine": asdict(describe()),
+            "machine": describe_device(),
         },
         "stages": rows,
         "compilation_s": compilation,

@@ -8,6 +8,7 @@ need several.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Platform(Enum):
@@ -153,7 +154,7 @@ class PriorConfig:
         )
 
 
-def _prior(kind: Distribution, low: float, high: float) -> PriorConfig:
+def _prior(kind: Distribution, low: float, high: float) -> Any:
     return field(default_factory=lambda: PriorConfig(kind, low, high))
 
 
@@ -268,6 +269,7 @@ class EncoderConfig:
     kind: EncoderKind = EncoderKind.patch
     detectors: DetectorFusion = DetectorFusion.shared
     features: int = 64
+    saturation: float = 10.0  # whitened strain is bent to stay within +- this: glitches
     patch: int = 32  # samples per frame, of which `stride` are new
     stride: int = 16
     conv_kernels: list[int] = field(default_factory=lambda: [32, 4])  # multiples of stride
@@ -339,13 +341,20 @@ class PhaseConfig:
     infonce_weight: float = 0.0
     detection_weight: float = 0.0
     rate_weight: float = 0.0  # firing-rate penalty
+    train_encoder: bool = True  # encoder and context; false: frozen
     snr: SnrRange = field(default_factory=SnrRange)
 
 
-def _phase(steps: int, infonce: float, detection: float, rate: float) -> PhaseConfig:
+def _phase(
+    steps: int, infonce: float, detection: float, rate: float, train_encoder: bool = True
+) -> Any:
     return field(
         default_factory=lambda: PhaseConfig(
-            steps=steps, infonce_weight=infonce, detection_weight=detection, rate_weight=rate
+            steps=steps,
+            infonce_weight=infonce,
+            detection_weight=detection,
+            rate_weight=rate,
+            train_encoder=train_encoder,
         )
     )
 
@@ -374,7 +383,7 @@ class TrainingConfig:
     batch_size: int = 32
     accumulation: int = 1  # micro-batches per update
     pretrain: PhaseConfig = _phase(200, 1.0, 0.0, 0.0)
-    probe: PhaseConfig = _phase(100, 0.0, 1.0, 0.1)
+    probe: PhaseConfig = _phase(100, 0.0, 1.0, 0.1, train_encoder=False)
     finetune: PhaseConfig = _phase(1000, 0.1, 1.0, 0.1)
     infonce: InfoNceConfig = field(default_factory=InfoNceConfig)
     target_rate: float = 0.1  # spikes per neuron and frame above which the penalty grows
@@ -394,7 +403,7 @@ class TrainingConfig:
 
 @dataclass
 class EvaluationConfig:
-    windows: int = 8192  # noise windows at the end of the run
+    windows: int = 10240  # noise windows at the end of the run
     signal_windows: int = 1024  # per SNR
     snrs: list[float] = field(default_factory=lambda: [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0])
     false_positive_rates: list[float] = field(default_factory=lambda: [1e-1, 1e-2, 1e-3])

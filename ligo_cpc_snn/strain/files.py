@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import h5py
@@ -40,7 +41,9 @@ def read_strain(path: str | Path, detectors: Sequence[str] | None = None) -> lis
     return _read(Path(path), detectors, unnamed)
 
 
-def read_folder(folder: str | Path, detectors: Sequence[str]) -> list[StrainSegment]:
+def read_folder(
+    folder: str | Path, detectors: Sequence[str], exclude: Sequence[str] = ()
+) -> list[StrainSegment]:
     """Read all strain files in a folder and the folders in it.
 
     Files of other types are passed over, as are files without a wanted detector. Time that
@@ -49,6 +52,7 @@ def read_folder(folder: str | Path, detectors: Sequence[str]) -> list[StrainSegm
     Args:
         folder: The folder.
         detectors: Names wanted.
+        exclude: Patterns of paths below the folder that are passed over, as `mlgwsc1/*`.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -56,9 +60,9 @@ def read_folder(folder: str | Path, detectors: Sequence[str]) -> list[StrainSegm
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"data.real.strain_dir={folder}: no such folder")
+        raise FileNotFoundError(f"data.strain_dir={folder}: no such folder")
     suffixes = HDF5_SUFFIXES + FRAME_SUFFIXES
-    paths = sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file())
+    paths = [p for p in _files(folder, suffixes) if not _matches(p.relative_to(folder), exclude)]
     if not paths:
         raise StrainFileError(folder, f"no file that ends in {', '.join(suffixes)} in this folder")
     segments, problems = _read_all(folder, paths, detectors)
@@ -68,6 +72,14 @@ def read_folder(folder: str | Path, detectors: Sequence[str]) -> list[StrainSegm
     if missing:
         raise StrainFileError(folder, f"no usable strain of {', '.join(missing)} in its files")
     return without_duplicates(join_contiguous(segments))
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file())
+
+
+def _matches(path: Path, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(path.as_posix(), pattern) for pattern in patterns)
 
 
 def file_events(path: str | Path) -> dict[str, float]:
@@ -83,8 +95,11 @@ def file_events(path: str | Path) -> dict[str, float]:
 
 def folder_events(folder: str | Path) -> dict[str, float]:
     """Return the events that the HDF5 files of a folder say are in them."""
-    paths = sorted(p for p in Path(folder).rglob("*") if p.suffix in HDF5_SUFFIXES)
-    return {name: gps for path in paths for name, gps in file_events(path).items()}
+    return {
+        name: gps
+        for path in _files(Path(folder), HDF5_SUFFIXES)
+        for name, gps in file_events(path).items()
+    }
 
 
 def _read(path: Path, detectors: Sequence[str] | None, unnamed: str | None) -> list[StrainSegment]:

@@ -68,8 +68,8 @@ def spans(cfg: GwoscConfig) -> list[Span]:
         return around
     if cfg.start is None or cfg.end is None or cfg.start >= cfg.end:
         raise GwoscError(
-            f"data.real.gwosc.start={cfg.start} and end={cfg.end}: expected start < end in GPS s, "
-            "or data.real.gwosc.events"
+            f"data.gwosc.start={cfg.start} and end={cfg.end}: expected start < end in GPS s, "
+            "or data.gwosc.events"
         )
     return [*around, (float(cfg.start), float(cfg.end))]
 
@@ -177,7 +177,7 @@ def _clear_errors(host: str, what: str) -> Iterator[None]:
     except (requests.RequestException, tenacity.RetryError) as error:
         raise GwoscError(
             f"{host} did not answer when asked for {what} ({error}): check the network and "
-            "data.real.gwosc.host, or give files in data.real.strain_dir"
+            "data.gwosc.host, or give files in data.strain_dir"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise GwoscError(f"{host} has no {what} ({error})") from error

@@ -2,18 +2,16 @@
 
 import logging
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from omegaconf import OmegaConf
 
-from ligo_cpc_snn.config.save import save_once
+from ligo_cpc_snn.config.save import plain, save_once
 from ligo_cpc_snn.config.schema import Config, Resume
 from ligo_cpc_snn.reports.page import write_report
-from ligo_cpc_snn.runtime.devices import describe, memory_budget_bytes, peak_memory_bytes
+from ligo_cpc_snn.runtime.devices import describe_device, memory_budget_bytes, peak_memory_bytes
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
 from ligo_cpc_snn.training.learner import Params, Structure, create_learner
@@ -63,7 +61,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         restored = _restore(cfg, checkpoints, functions, params)
         save_once(cfg, run_dir, resuming=restored is not None)
         trackers = build_trackers(cfg.trackers.wandb, cfg.name)
-        trackers.start(_plain(cfg), run_dir, None if restored is None else int(restored.step))
+        trackers.start(plain(cfg), run_dir, None if restored is None else int(restored.step))
         status = "failed"
         try:
             state, done, warnings = _train(
@@ -101,16 +99,9 @@ def _restore(
     return state
 
 
-def _plain(cfg: Config) -> dict[str, Any]:
-    """Return the config as plain dicts and lists."""
-    tree = OmegaConf.to_container(OmegaConf.structured(cfg), resolve=True, enum_to_str=True)
-    assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items()}
-
-
 def _description(cfg: Config) -> dict[str, Any]:
     """Return what decides the parameters' shapes."""
-    config = _plain(cfg)
+    config = plain(cfg)
     return {
         "model": config["model"],
         "infonce": config["training"]["infonce"],
@@ -130,6 +121,7 @@ def _train(
     run_dir: Path,
 ) -> tuple[TrainState, bool, set[str]]:
     def save_failure(state: TrainState, phase: str) -> str:
+        set_aside(run_dir / "nonfinite")  # of an earlier failure
         aside = Checkpoints(run_dir / "nonfinite", cfg.training.checkpoint)
         aside.save(int(state.step), state, {}, _description(cfg) | {"phase": phase})
         aside.close()
@@ -178,7 +170,7 @@ def _conclude(
         metrics |= finish.run_over_event(cfg, functions, state.params, data, run_dir, cache_dir)
     metrics |= {
         "run": {"steps": int(state.step), "seconds": time.monotonic() - begun},
-        "machine": asdict(describe()),
+        "machine": describe_device(),
         "versions": finish.versions(),
         "warnings": sorted(warnings),
     }

@@ -1,0 +1,103 @@
+"""The command line of every entry point: one run, a sweep, help, or the composed config."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from omegaconf import OmegaConf
+
+from ligo_cpc_snn.config.compose import compose_tree, config_dir, load, to_config
+from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.config.help import help_text
+from ligo_cpc_snn.config.schema import Config
+from ligo_cpc_snn.config.sweep import sweep
+
+log = logging.getLogger(__name__)
+
+Task = Callable[[Config], int | None]
+Run = Callable[[Config], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: one line, exit code 1."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; --help lists what there is")
+
+
+def entry(
+    task: Task,
+    description: str | None = None,
+    expected_errors: tuple[type[Exception], ...] = (),
+) -> int:
+    """Run a task with the config of the command line.
+
+    Args:
+        task: takes the checked config, returns the exit code (None: 0). JAX is not
+            imported before it is called.
+        description: what the command does, for its help.
+        expected_errors: errors of the task that are said in one line, without a
+            traceback, and give the exit code 1.
+
+    Returns:
+        The exit code: 0 when all went well, 1 after an error.
+    """
+    errors: tuple[type[Exception], ...] = (ConfigError, *expected_errors)
+
+    def run(cfg: Config) -> int:
+        return _reported(lambda: task(cfg) or 0, errors)
+
+    about = description or "Train and evaluate a detector."
+    return _reported(lambda: _dispatch(run, about, sys.argv[1:]), errors)
+
+
+def _reported(action: Callable[[], int], errors: tuple[type[Exception], ...]) -> int:
+    """Do something; an expected error becomes one line and the exit code 1."""
+    try:
+        return action()
+    except errors as error:
+        # With LIGO_TRACEBACK a developer sees where an expected error came from.
+        if os.environ.get("LIGO_TRACEBACK"):
+            raise
+        if logging.getLogger().handlers:  # the run has its log already: it goes there too
+            log.error("%s", error)
+        else:
+            print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(run: Run, description: str, arguments: list[str]) -> int:
+    options = _parse(arguments)
+    if options.help:
+        print(help_text(_program(), description, config_dir()))
+        return 0
+    if options.multirun:
+        return sweep(run, options.overrides)
+    if options.cfg:
+        tree = compose_tree(options.overrides)
+        to_config(tree.copy())
+        print(OmegaConf.to_yaml(tree, resolve=options.resolve), end="")
+        return 0
+    return run(load(options.overrides))
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")
+    return parser.parse_intermixed_args(arguments)
+
+
+def _program() -> str:
+    """Return how this command was started, as the user would write it again."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return Path(sys.argv[0]).name

@@ -1,0 +1,190 @@
+"""Overrides of the command line and experiment files, checked before Hydra composes them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from ligo_cpc_snn.config.errors import ConfigError, suggest
+from ligo_cpc_snn.config.fields import all_keys, check_value
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Parse overrides in Hydra's syntax.
+
+    Raises:
+        ConfigError: an override that cannot be read.
+    """
+    return [_parse_one(text) for text in overrides]
+
+
+def _parse_one(text: str) -> Override:
+    if "=" not in text and not text.startswith("~"):
+        raise ConfigError(
+            f"cannot read {text!r}: expected key=value, such as training.batch_size=32"
+        )
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"cannot read {text!r}: expected key=value ({reason}); "
+            "quote a value with special characters: 'key=\"a=b\"'"
+        ) from error
+
+
+def is_hydra(override: Override) -> bool:
+    """Whether an override is for Hydra itself, such as a launcher."""
+    key = override.key_or_group
+    return key.split(".")[0] == "hydra" or key.startswith("hydra/")
+
+
+def refuse_sweeps(parsed: list[Override]) -> None:
+    """Raise where several values are given and one run is asked for."""
+    for override in parsed:
+        if override.is_sweep_override():
+            text = str(override.input_line)
+            key, _, values = text.partition("=")
+            raise ConfigError(
+                f"{text}: several values for one run; add --multirun for one run each, or write "
+                f"a list: '{key}=[{values}]'"
+            )
+
+
+def groups(conf: Path) -> dict[str, list[str]]:
+    """Return the choices of each group of `conf`, such as the experiments there are."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(conf.glob("*/**/*.yaml")):
+        group, _, choice = file.relative_to(conf).with_suffix("").as_posix().partition("/")
+        found.setdefault(group, []).append(choice)
+    return {"experiment": [], **found}
+
+
+def check(parsed: list[Override], conf: Path) -> None:
+    """Check keys, values and choices of parsed overrides.
+
+    Args:
+        parsed: overrides; a sweep is checked value by value.
+        conf: folder of configs.
+
+    Raises:
+        ConfigError: the first wrong override.
+    """
+    choices = groups(conf)
+    for override in parsed:
+        if is_hydra(override):
+            continue
+        key = override.key_or_group
+        if override.type is OverrideType.DEL:
+            raise ConfigError(f"~{key}: a setting cannot be removed; give a value: {key}=...")
+        for value in _values(override):
+            if key in choices:
+                _check_choice(key, value, choices[key])
+            else:
+                _check_key(key, value, choices)
+
+
+def _check_key(key: str, value: Any, choices: dict[str, list[str]]) -> None:
+    near = suggest(key, choices)
+    if near and "." not in key and key not in all_keys():
+        raise ConfigError(f"unknown key {key} (value {value}){near}")
+    check_value(key, value)
+
+
+def _values(override: Override) -> list[Any]:
+    """Return the plain values of an override, several if it is a sweep."""
+    if override.is_discrete_sweep():
+        swept = [_parse_one(f"key={text}") for text in override.sweep_string_iterator()]
+        return [_plain(one.value()) for one in swept]
+    return [] if override.is_sweep_override() else [_plain(override.value())]
+
+
+def _plain(value: Any) -> Any:
+    """Unquote text at any depth: the parser keeps quotes as objects."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(_plain(name)): _plain(part) for name, part in value.items()}
+    return value
+
+
+def _check_choice(group: str, value: Any, choices: list[str]) -> None:
+    if value is None or str(value) in choices:
+        return
+    there = ", ".join(choices) or "none"
+    raise ConfigError(
+        f"{group}={value}: there is no such {group}, there are {there}"
+        f"{suggest(str(value), choices)}"
+    )
+
+
+def normalise(parsed: list[Override], conf: Path) -> list[str]:
+    """Write overrides so that Hydra takes them with and without ``+``.
+
+    Hydra wants ``+`` for a new key of a dictionary and refuses it for a group
+    that the defaults list names; here both spellings mean the same.
+
+    Returns:
+        Overrides in Hydra's syntax.
+    """
+    choices = groups(conf)
+    return [_normalise_one(override, choices) for override in parsed]
+
+
+def _normalise_one(override: Override, choices: dict[str, list[str]]) -> str:
+    text = str(override.input_line)
+    if is_hydra(override):
+        return text
+    bare = text.lstrip("+")
+    return bare if override.key_or_group in choices else f"++{bare}"
+
+
+def check_files(conf: Path, parsed: list[Override]) -> None:
+    """Check every key of the experiment files that the overrides choose.
+
+    Args:
+        conf: folder of configs.
+        parsed: overrides, already checked.
+
+    Raises:
+        ConfigError: naming file and key.
+    """
+    choices = groups(conf)
+    for override in parsed:
+        if not is_hydra(override) and override.key_or_group in choices:
+            for value in _values(override):
+                if value is not None:
+                    _check_file(conf, override.key_or_group, str(value))
+
+
+def _check_file(conf: Path, group: str, name: str) -> None:
+    file = conf / group / f"{name}.yaml"
+    origin = f"conf/{group}/{name}.yaml"
+    content = _read(file, origin)
+    for default in content.pop("defaults", []):
+        if isinstance(default, str) and default != "_self_" and not default.startswith("/"):
+            _check_choice(group, default, groups(conf)[group])
+            _check_file(conf, group, default)
+    if group == "experiment" and "@package _global_" not in file.read_text():
+        raise ConfigError(f"{origin}: expected '# @package _global_' as its first line")
+    content.pop("hydra", None)
+    for key, value in content.items():
+        check_value(str(key), value, origin)
+
+
+def _read(file: Path, origin: str) -> dict[str, Any]:
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(file)) if file.stat().st_size else {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin} is not valid YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{origin}: expected keys with values, got {type(content).__name__}")
+    return {str(key): value for key, value in content.items()}

@@ -1,0 +1,1 @@
+"""Where a run happens: environment, devices, compilation, logs and the run folder."""

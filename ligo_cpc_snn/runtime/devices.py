@@ -1,0 +1,92 @@
+"""The device of a run: what it is, how much memory it has, how much was used."""
+
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import psutil
+
+from ligo_cpc_snn.config.schema import RuntimeConfig
+from ligo_cpc_snn.runtime.memory_limits import available_bytes, total_bytes
+
+
+def describe_device() -> dict[str, Any]:
+    """Describe the default device and its host, in plain values; memory in bytes."""
+    device = jax.devices()[0]
+    return {
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": jax.device_count(),
+        "device_memory_bytes": _device_limit() or total_bytes(),
+        "host": platform.node(),
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "host_memory_bytes": total_bytes(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use; a batch system gives fewer than there are."""
+    process = psutil.Process()
+    # macOS does not bind processes to cores and has no such call.
+    own = getattr(process, "cpu_affinity", None)
+    return len(own()) if own else psutil.cpu_count() or 1
+
+
+def _processor() -> str:
+    """Return the processor's name; only Linux hides it in a file."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _device_limit() -> int | None:
+    """Return the bytes that XLA may take of a device with memory of its own, else None."""
+    stats = jax.local_devices()[0].memory_stats()
+    return int(stats["bytes_limit"]) if stats and stats.get("bytes_limit") else None
+
+
+def memory_budget_bytes(cfg: RuntimeConfig) -> int:
+    """Return the bytes that banks may take.
+
+    Args:
+        cfg: `memory_budget_gb` if given (GB of 1e9 bytes), else `memory_fraction` of what
+            the device has. A GPU's limit that XLA reports is that fraction already: half
+            of it is left to the training step.
+
+    Returns:
+        Bytes.
+    """
+    if cfg.memory_budget_gb is not None:
+        return int(cfg.memory_budget_gb * 1e9)
+    limit = _device_limit()
+    if limit is not None:
+        return limit // 2
+    return int(available_bytes() * cfg.memory_fraction)
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory used so far: of the device if it has its own, else of the process."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "peak_bytes_in_use" in stats:
+        return int(stats["peak_bytes_in_use"])
+    return _peak_resident_bytes()
+
+
+def _peak_resident_bytes() -> int:
+    """Return the process's own peak; Linux's `getrusage` counts its parent's as well."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # others count in KiB
