@@ -31,7 +31,7 @@ PHASE = PhaseConfig(steps=3, infonce_weight=0.7, detection_weight=1.0, rate_weig
 def small_model() -> ModelConfig:
     model = ModelConfig()
     model.encoder.features = model.context.features = 8
-    model.encoder.dilations = [1, 2]
+    model.context.dilations = [1, 2]
     model.snn.widths = [12, 10]
     return model
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import tiny
 
+from ligo_cpc_snn.config.schema import Source
 from ligo_cpc_snn.dataset.banks import Banks, SignalBank, Stretch, build_noise_bank
 from ligo_cpc_snn.dataset.build import BankError, build_banks, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.load import load_noise
@@ -27,7 +28,7 @@ def numbered_bank():
     """Samples tell where they come from: detector, PSD and place."""
     first = [Stretch(ramp(0, 20), 0), Stretch(ramp(1000, 12), 1), Stretch(ramp(100, 9), 0)]
     second = [Stretch(ramp(5000, 15), 1), Stretch(ramp(4000, 8), 0), Stretch(ramp(9000, 3), 0)]
-    return build_noise_bank([first, second], WINDOW)
+    return jax.device_put(build_noise_bank([first, second], WINDOW))
 
 
 def test_noise_is_cropped_from_stretches_of_the_asked_psd_only():
@@ -65,7 +66,7 @@ def flat_banks(signals: int = 3) -> Banks:
     noise = build_noise_bank([[Stretch(np.zeros(64, np.float32), 0)]] * 2, 16)
     strain = np.zeros((signals, 2, 24), np.float32)
     strain[:, :, 14] = 1.0  # the merger
-    return Banks(noise, SignalBank(strain, np.zeros((signals, 2), np.int32)))
+    return jax.device_put(Banks(noise, SignalBank(strain, np.zeros((signals, 2), np.int32))))
 
 
 def test_signals_have_the_drawn_snr_and_place():
@@ -126,9 +127,7 @@ def test_banks_that_do_not_fit_are_refused_before_they_are_made():
 def test_the_plan_is_what_the_banks_take():
     data = tiny().data
     noise = load_noise(data, seed=0, cache_dir=Path(), budget_bytes=10**9)
-    banks = build_banks(
-        noise.training, data, signals=data.signals.bank_size, seed=0, name="train"
-    )
+    banks = build_banks(noise.training, data, signals=data.signals.bank_size, seed=0, name="train")
     assert noise.plan == plan_synthetic(data)
     assert noise.plan == plan_banks(data, noise.training, noise.validation)
     assert banks.noise.strain.nbytes == noise.plan.training_noise
@@ -141,9 +140,9 @@ def recorded(detector: str, gps: float, seconds: float, seed: int) -> StrainSegm
 
 
 def real_data(**settings):
-    data = tiny("data.source=real", "data.strain_dir=anywhere").data
+    data = tiny().data
     real = dataclasses.replace(data.real, minimum_seconds=8.0, psd_seconds=32.0, **settings)
-    return dataclasses.replace(data, real=real)
+    return dataclasses.replace(data, source=Source.real, real=real)
 
 
 def spans(blocks) -> list[tuple[float, float]]:

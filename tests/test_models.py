@@ -33,7 +33,7 @@ TOLERANCE = 1e-5
 def config(**choices) -> ModelConfig:
     model = ModelConfig()
     model.encoder.features = model.context.features = 12
-    model.encoder.dilations = [1, 2]
+    model.context.dilations = [1, 2]
     model.snn.widths = [16, 12]
     for path, value in choices.items():
         section, name = path.split("__")

@@ -24,8 +24,9 @@ def _encoder(cfg: Config) -> Iterator[str]:
             f"model.encoder.patch={encoder.patch}: expected a multiple of model.encoder.stride="
             f"{encoder.stride}, such as {nearest}"
         )
-    if any(dilation < 1 for dilation in encoder.dilations):
-        yield f"model.encoder.dilations={encoder.dilations}: expected each to be 1 or more"
+    dilations = cfg.model.context.dilations
+    if any(dilation < 1 for dilation in dilations):
+        yield f"model.context.dilations={dilations}: expected each to be 1 or more"
     if encoder.kind is EncoderKind.conv:
         yield from _convolutions(encoder.conv_kernels, encoder.conv_strides)
 

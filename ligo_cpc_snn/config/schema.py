@@ -274,13 +274,15 @@ class EncoderConfig:
     stride: int = 16
     conv_kernels: list[int] = field(default_factory=lambda: [32, 4])  # multiples of stride
     conv_strides: list[int] = field(default_factory=lambda: [8, 2])
-    dilations: list[int] = field(default_factory=lambda: [1, 2, 4])  # causal mixing layers
 
 
 @dataclass
 class ContextConfig:
     kind: ContextKind = ContextKind.glr
     features: int = 64
+    # Causal convolutions before the recurrence, in frames; latents stay local, so that
+    # InfoNCE cannot copy the strain that latents of neighbouring frames share.
+    dilations: list[int] = field(default_factory=lambda: [1, 2, 4])
 
 
 @dataclass

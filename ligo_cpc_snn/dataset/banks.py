@@ -101,6 +101,6 @@ def _sorted(stretches: Sequence[Stretch]) -> list[Stretch]:
     return sorted(stretches, key=lambda s: s.psd)
 
 
-def _padded(rows: Sequence[np.ndarray], fill: float) -> np.ndarray:
+def _padded(rows: Sequence[np.ndarray], fill: float | int) -> np.ndarray:
     width = max(row.size for row in rows)
     return np.stack([np.pad(row, (0, width - row.size), constant_values=fill) for row in rows])

@@ -54,9 +54,9 @@ def plan_banks(
     layout = signal_layout(data)
     per_signal = len(data.detectors) * (layout.before + layout.after) * FLOAT32
     return BankPlan(
-        _noise_bytes(data, sum(block.seconds for block in training)),
+        _noise_bytes(data, sum((b.seconds for b in training), 0.0)),
         data.signals.bank_size * per_signal,
-        _noise_bytes(data, sum(block.seconds for block in validation)),
+        _noise_bytes(data, sum((b.seconds for b in validation), 0.0)),
         data.signals.validation_bank_size * per_signal,
     )
 

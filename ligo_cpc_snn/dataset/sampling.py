@@ -45,8 +45,9 @@ class Sampler:
         """Draw a batch; signals have network SNRs uniform in `snr_min` to `snr_max`."""
         of_signal, of_noise, of_snr, of_place = jax.random.split(key, 4)
         n = self.batch
-        index = jax.random.randint(of_signal, (n,), 0, banks.signals.psd.shape[0])
-        noise = draw_noise(banks.noise, of_noise, banks.signals.psd[index], self.window)
+        numbers = jnp.asarray(banks.signals.psd)
+        index = jax.random.randint(of_signal, (n,), 0, numbers.shape[0])
+        noise = draw_noise(banks.noise, of_noise, numbers[index], self.window)
         # Signals are spread evenly over the batch, the same number in each.
         edges = jnp.floor(jnp.arange(n + 1) * self.signal_fraction + 1e-6)
         label = jnp.diff(edges).astype(noise.dtype)
@@ -58,11 +59,12 @@ class Sampler:
     def _crop(
         self, bank: SignalBank, index: Int[Array, "batch"], place: Int[Array, "batch"]
     ) -> Float[Array, "batch detector time"]:
-        detectors = bank.strain.shape[1]
+        strain = jnp.asarray(bank.strain)
+        detectors = strain.shape[1]
 
         def one(i: Array, start: Array) -> Array:
             size = (1, detectors, self.window)
-            return jax.lax.dynamic_slice(bank.strain, (i, 0, start), size)[0]
+            return jax.lax.dynamic_slice(strain, (i, 0, start), size)[0]
 
         return jax.vmap(one)(index, self.merger - place)
 
@@ -71,6 +73,7 @@ def draw_noise(
     bank: NoiseBank, key: Key[Array, ""], psd: Int[Array, "batch detector"], window: int
 ) -> Float[Array, "batch detector time"]:
     """Crop noise of the numbered PSDs, each detector on its own, all crops equally likely."""
+    bank = jax.tree.map(jnp.asarray, bank)  # host arrays cannot be indexed while tracing
     detectors = jnp.arange(psd.shape[1])
 
     def one(key: Array, number: Array, detector: Array) -> Array:

@@ -1,5 +1,7 @@
 """CPC context: what the latents so far say, one vector per frame."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -8,6 +10,8 @@ from jaxtyping import Array, Float
 from ligo_cpc_snn.config.schema import ContextConfig, ContextKind
 from ligo_cpc_snn.models.causal import DilatedMix
 from ligo_cpc_snn.types import Latents, State
+
+ContextFrames = Float[Array, "batch frame context"]
 
 
 def linear_recurrence(
@@ -46,7 +50,9 @@ class GatedLinearRecurrence(nnx.Module):
     def initial_state(self, batch: int) -> State:
         return jnp.zeros((batch, self.features))
 
-    def __call__(self, latents: Latents, state: State) -> tuple[Latents, State]:
+    def __call__(
+        self, latents: Latents, state: State
+    ) -> tuple[Float[Array, "batch frame context"], State]:
         decay, drive, gate = jnp.split(self.project(latents), 3, axis=-1)
         decay = jax.nn.sigmoid(decay + self.decay_bias[...])
         h, state = linear_recurrence(decay, (1.0 - decay) * drive, state)
@@ -63,7 +69,9 @@ class GruContext(nnx.Module):
     def initial_state(self, batch: int) -> State:
         return jnp.zeros((batch, self.features))
 
-    def __call__(self, latents: Latents, state: State) -> tuple[Latents, State]:
+    def __call__(
+        self, latents: Latents, state: State
+    ) -> tuple[Float[Array, "batch frame context"], State]:
         graph, params = nnx.split(self.cell)
 
         def step(h: Array, x: Array) -> tuple[Array, Array]:
@@ -73,35 +81,65 @@ class GruContext(nnx.Module):
         return jnp.swapaxes(context_tbf, 0, 1), state
 
 
-class ConvContext(nnx.Module):
-    """Dilated causal convolutions; sees 127 frames back."""
-
-    dilations = (1, 2, 4, 8, 16, 32)
+class NoRecurrence(nnx.Module):
+    """The convolutions alone are the context."""
 
     def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs):
         self.project = nnx.Linear(inputs, features, rngs=rngs)
-        self.mixers = nnx.List([DilatedMix(features, d, rngs=rngs) for d in self.dilations])
         self.norm = nnx.LayerNorm(features, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:
-        return [mixer.initial_state(batch) for mixer in self.mixers]
+        return ()
 
-    def __call__(self, latents: Latents, state: State) -> tuple[Latents, State]:
-        x, after = self.project(latents), []
-        for mixer, past in zip(self.mixers, state, strict=True):
-            x, past = mixer(x, past)
-            after.append(past)
-        return self.norm(x), after
+    def __call__(
+        self, latents: Latents, state: State
+    ) -> tuple[Float[Array, "batch frame context"], State]:
+        return self.norm(self.project(latents)), state
 
 
-Context = GatedLinearRecurrence | GruContext | ConvContext
-_KINDS: dict[ContextKind, type[Context]] = {
+Recurrence = GatedLinearRecurrence | GruContext | NoRecurrence
+_KINDS: dict[ContextKind, type[Recurrence]] = {
     ContextKind.glr: GatedLinearRecurrence,
     ContextKind.gru: GruContext,
-    ContextKind.conv: ConvContext,
+    ContextKind.conv: NoRecurrence,
 }
+# A context without recurrence must reach back by itself: 127 frames.
+CONV_DILATIONS = (1, 2, 4, 8, 16, 32)
+
+
+class Context(nnx.Module):
+    """Dilated causal convolutions over the latents, then a recurrence.
+
+    Args:
+        inputs: features of a latent.
+        dilations: of the convolutions, in frames.
+        recurrence: from the convolutions' features to the context.
+    """
+
+    def __init__(
+        self, inputs: int, dilations: Sequence[int], recurrence: Recurrence, *, rngs: nnx.Rngs
+    ):
+        self.mixers = nnx.List([DilatedMix(inputs, d, rngs=rngs) for d in dilations])
+        self.recurrence = recurrence
+
+    def initial_state(self, batch: int) -> State:
+        layers = (*self.mixers, self.recurrence)
+        return [layer.initial_state(batch) for layer in layers]
+
+    def __call__(
+        self, latents: Latents, state: State
+    ) -> tuple[Float[Array, "batch frame context"], State]:
+        """Return the context of each frame, and the state after the last."""
+        x, after = latents, []
+        for mixer, past in zip(self.mixers, state[:-1], strict=True):
+            x, past = mixer(x, past)
+            after.append(past)
+        context, past = self.recurrence(x, state[-1])
+        return context, [*after, past]
 
 
 def build_context(cfg: ContextConfig, *, inputs: int, rngs: nnx.Rngs) -> Context:
     """Return the context network that `cfg.kind` names."""
-    return _KINDS[cfg.kind](inputs, cfg.features, rngs=rngs)
+    dilations = CONV_DILATIONS if cfg.kind is ContextKind.conv else cfg.dilations
+    recurrence = _KINDS[cfg.kind](inputs, cfg.features, rngs=rngs)
+    return Context(inputs, dilations, recurrence, rngs=rngs)

@@ -16,7 +16,7 @@ from ligo_cpc_snn.models.bridge import build_bridge
 from ligo_cpc_snn.models.context import build_context
 from ligo_cpc_snn.models.encoder import build_encoder
 from ligo_cpc_snn.models.snn import LayerTrace, SpikingNetwork
-from ligo_cpc_snn.types import FrameLogits, Latents, Spikes, State, Strain, WindowLogits
+from ligo_cpc_snn.types import FrameLogits, Spikes, State, Strain, WindowLogits
 
 Keys = Key[Array, "sequence"]
 
@@ -137,7 +137,9 @@ class Detector(nnx.Module):
         representation, state = self.encode(strain, state)
         return self.detect(representation, state, keys)
 
-    def _join(self, x: Latents) -> Latents:
+    def _join(
+        self, x: Float[Array, "sequence frame channel"]
+    ) -> Float[Array, "batch frame joined"]:
         if not self.shared:
             return x
         n, frames, channels = x.shape

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.schema import EncoderConfig, EncoderKind
-from ligo_cpc_snn.models.causal import DilatedMix, StridedConv
+from ligo_cpc_snn.models.causal import StridedConv
 from ligo_cpc_snn.types import Latents, State
 
 
@@ -26,11 +26,13 @@ class Encoder(Protocol):
 
 
 class CpcEncoder(nnx.Module):
-    """Strided causal convolutions, then dilated causal mixing, then a layer norm.
+    """Strided causal convolutions and a layer norm.
+
+    A latent sees a few milliseconds of strain and no more: what InfoNCE predicts must
+    not share strain with what it is predicted from.
 
     Args:
         kernels, strides: of the strided convolutions, in the order of the data.
-        dilations: of the mixing blocks, in frames.
         channels: detectors seen together (1 when they share the encoder).
         saturation: bound of whitened strain, so that a glitch of a thousand sigma does not
             drive every neuron; a signal's samples are far below it.
@@ -41,7 +43,6 @@ class CpcEncoder(nnx.Module):
         features: int,
         kernels: list[int],
         strides: list[int],
-        dilations: list[int],
         *,
         channels: int,
         saturation: float,
@@ -56,24 +57,20 @@ class CpcEncoder(nnx.Module):
             inputs = features
             self.frame_samples *= stride
         self.convs = nnx.List(convs)
-        self.mixers = nnx.List([DilatedMix(features, d, rngs=rngs) for d in dilations])
         self.norm = nnx.LayerNorm(features, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:
-        return [layer.initial_state(batch) for layer in (*self.convs, *self.mixers)]
+        return [conv.initial_state(batch) for conv in self.convs]
 
     def __call__(
         self, strain: Float[Array, "batch time channel"], state: State
     ) -> tuple[Latents, State]:
         """Return latents, one per `frame_samples` samples, and the state after them."""
         x, after = self.saturation * jnp.tanh(strain / self.saturation), []
-        for conv, past in zip(self.convs, state[: len(self.convs)], strict=True):
+        for conv, past in zip(self.convs, state, strict=True):
             if after:
                 x = jax.nn.gelu(x)
             x, past = conv(x, past)
-            after.append(past)
-        for mixer, past in zip(self.mixers, state[len(self.convs) :], strict=True):
-            x, past = mixer(x, past)
             after.append(past)
         return self.norm(x), after
 
@@ -88,7 +85,6 @@ def build_encoder(cfg: EncoderConfig, *, channels: int, rngs: nnx.Rngs) -> CpcEn
         cfg.features,
         kernels,
         strides,
-        list(cfg.dilations),
         channels=channels,
         saturation=cfg.saturation,
         rngs=rngs,
