@@ -55,7 +55,7 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Any]:
     step, compilation = stages.training_step(setting)
     timings = time_together(stages.forward_stages(setting) | {"training step": step}, repeats)
     timings |= time_together(stages.snn_stages(setting), repeats)
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         name: {
             "median_ms": 1e3 * t.median,
             "quartiles_ms": [1e3 * t.low, 1e3 * t.high],
@@ -90,20 +90,20 @@ def as_table(result: dict[str, Any]) -> str:
     """Return the result as text."""
     setting = result["setting"]
     lines = [
-        f"batch {setting['batch']}, {setting['detectors']} detectors x {setting['samples']} samples",
+        f"batch {setting['batch']}, {setting['detectors']} detectors "
+        f"x {setting['samples']} samples",
         f"{'stage':28} {'median':>9} {'quartiles':>17} {'ceiling':>9}",
     ]
     for name, row in result["stages"].items():
         low, high = row["quartiles_ms"]
         ceiling = f"{row['ceiling_ms']:6.0f} ms" if row["ceiling_ms"] else ""
-        lines.append(
-            f"{name:28} {row['median_ms']:6.2f} ms {low:7.2f} - {high:7.2f} {ceiling:>9}"
-        )
+        lines.append(f"{name:28} {row['median_ms']:6.2f} ms {low:7.2f} - {high:7.2f} {ceiling:>9}")
     ratios = result["speedup_over_spyx"]
     lines += [
         f"{'compilation, training step':28} {result['compilation_s']:6.2f} s "
         f"{'':17} {COMPILATION_CEILING_S:6.0f} s",
-        f"{'peak memory':28} {result['peak_memory_gb']:6.2f} GB {'':16} {MEMORY_CEILING_GB:6.0f} GB",
+        f"{'peak memory':28} {result['peak_memory_gb']:6.2f} GB "
+        f"{'':16} {MEMORY_CEILING_GB:6.0f} GB",
         f"hoisted SNN over spyx.nn.run: {ratios['forward']:.2f} times forward, "
         f"{ratios['forward and backward']:.2f} times forward and backward",
         f"missed: {', '.join(result['missed'])}" if result["missed"] else "every ceiling is met",

@@ -1,13 +1,23 @@
 """The package is imported with shapes and types of its annotations checked at run time."""
 
+import getpass
 import os
+import tempfile
+from pathlib import Path
 
 # Before JAX is imported: the same numbers on every machine, no files outside the test.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_THREEFRY_PARTITIONABLE", "true")
 os.environ.setdefault("WANDB_MODE", "disabled")
+# Most of the suite's time is XLA's: programs are kept from test to test and run to run.
+_CACHE = Path(tempfile.gettempdir()) / f"ligo-cpc-snn-tests-{getpass.getuser()}"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 from jaxtyping import install_import_hook
 
-PACKAGES = "strain signals conditioning dataset models objectives training search evaluation"
-install_import_hook([f"ligo_cpc_snn.{name}" for name in PACKAGES.split()], "beartype.beartype")
+PACKAGES = "strain signals conditioning dataset models objectives search evaluation"
+TRAINING = "accumulation learner loop optimiser phases step validation"
+CHECKED = [*PACKAGES.split(), *(f"training.{name}" for name in TRAINING.split())]
+install_import_hook([f"ligo_cpc_snn.{name}" for name in CHECKED], "typechecker.check")

@@ -135,8 +135,9 @@ def test_batch_negatives_do_not_split_into_a_mean():
         assert_same(full.loss, sequence.loss)
 
 
-def by_hand(parts: int, divide_gradient: float, divide_loss: float) -> Accumulated:
-    """Accumulate equal micro-batches as a user would, with the two divisors to get wrong."""
+@lru_cache
+def summed_by_hand(parts: int) -> Accumulated:
+    """Add equal micro-batches as a user would, before any division."""
     cfg = training(Negatives.sequence, 1)
     structure, params = create_learner(
         small_model(), cfg.infonce, detectors=2, sample_rate_hz=512, seed=3
@@ -145,10 +146,10 @@ def by_hand(parts: int, divide_gradient: float, divide_loss: float) -> Accumulat
     batch = loud_batch()
     randomness = draw_randomness(structure, jax.random.key(11), BATCH, SAMPLES, cfg.infonce)
     size = BATCH // parts
-    total = None
-    for start in range(0, BATCH, size):
-        part = jax.tree.map(lambda x, s=start: x[s : s + size], (batch, randomness.keys))
-        got = accumulate(
+
+    @jax.jit
+    def run(params, part):
+        return accumulate(
             lambda p, b, keys: compute_terms(
                 structure.learner(p), b, randomness._replace(keys=keys), PHASE, cfg.target_rate
             ),
@@ -158,7 +159,18 @@ def by_hand(parts: int, divide_gradient: float, divide_loss: float) -> Accumulat
             infonce_weight=PHASE.infonce_weight,
             cfg=cfg.infonce,
         )
+
+    total = None
+    for start in range(0, BATCH, size):
+        part = jax.tree.map(lambda x, s=start: x[s : s + size], (batch, randomness.keys))
+        got = run(params, part)
         total = got if total is None else jax.tree.map(jnp.add, total, got)
+    return total
+
+
+def by_hand(parts: int, divide_gradient: float, divide_loss: float) -> Accumulated:
+    """Divide what was added, with the two divisors to get wrong."""
+    total = summed_by_hand(parts)
     gradient = jax.tree.map(lambda x: x / divide_gradient, total.gradient)
     return total._replace(gradient=gradient, loss=total.loss / divide_loss)
 

@@ -61,7 +61,11 @@ def strain(batch: int = 3) -> jax.Array:
     return 2.0 * jax.random.normal(jax.random.key(4), (batch, 2, SAMPLES))
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+# Compiled once per network and length: the tests of one network share it.
+run = nnx.jit(lambda network, x, state: network(x, state))
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
 def network(request) -> Detector:
     return detector(request.param)
 
@@ -70,8 +74,9 @@ def test_the_future_changes_nothing_in_the_past(network):
     frame = SAMPLES // network.frame_samples // 2
     cut = frame * network.frame_samples
     x = strain()
-    run = nnx.jit(lambda m, x: m(x)[0])
-    one, other = run(network, x), run(network, x.at[..., cut:].add(3.0))
+    silence = network.initial_state(x.shape[0])
+    one, _ = run(network, x, silence)
+    other, _ = run(network, x.at[..., cut:].add(3.0), silence)
     np.testing.assert_array_equal(one.frame_logits[:, :frame], other.frame_logits[:, :frame])
     np.testing.assert_array_equal(one.bridge_spikes[:, :frame], other.bridge_spikes[:, :frame])
     context, changed = one.representation.context, other.representation.context
@@ -81,9 +86,9 @@ def test_the_future_changes_nothing_in_the_past(network):
 
 def test_chunks_give_what_the_whole_gives(network):
     x, step = strain(), network.frame_samples
-    run = nnx.jit(lambda m, x, state: m(x, state))
     whole, last = run(network, x, network.initial_state(x.shape[0]))
-    edges = [0, step, 5 * step, 6 * step, 6 * step + SAMPLES // 2 // step * step, SAMPLES]
+    half = SAMPLES // 2
+    edges = [0, step, half, half + step, SAMPLES]  # two lengths to compile: one frame and many
     state, logits, spikes = network.initial_state(x.shape[0]), [], []
     for a, b in itertools.pairwise(edges):
         part, state = run(network, x[..., a:b], state)

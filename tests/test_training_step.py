@@ -170,7 +170,8 @@ def test_metrics_are_sums_over_the_steps_since_they_were_cleared():
     for name, total in two.metrics.sums.items():
         expected = float(one.metrics.sums[name]) + float(only.metrics.sums[name])
         assert float(total) == pytest.approx(expected, rel=1e-5, abs=1e-7), name
-    for name in ("loss/total", "loss/infonce", "gradient_norm/snn", "spike_rate/bridge", "data/snr"):
+    logged = "loss/total", "loss/infonce", "gradient_norm/snn", "spike_rate/bridge", "data/snr"
+    for name in logged:
         assert np.isfinite(two.metrics.sums[name])
 
 

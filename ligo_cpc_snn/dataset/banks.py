@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+HostOrDevice = np.ndarray | Array  # made on the host, put on the device once
 NEVER = np.iinfo(np.int32).max
 
 
@@ -21,17 +22,17 @@ class NoiseBank(NamedTuple):
     PSD p; `starts[d, i]` is where stretch i begins in `strain[d]`.
     """
 
-    strain: Float[Array, "detector time"]
-    starts: Int[Array, "detector stretch"]
-    cumulative: Int[Array, "detector stretch"]
-    bounds: Int[Array, "detector psd_edge"]
+    strain: Float[HostOrDevice, "detector time"]
+    starts: Int[HostOrDevice, "detector stretch"]
+    cumulative: Int[HostOrDevice, "detector stretch"]
+    bounds: Int[HostOrDevice, "detector psd_edge"]
 
 
 class SignalBank(NamedTuple):
     """Whitened signals of unit network SNR, and per detector the number of their PSD."""
 
-    strain: Float[Array, "signal detector time"]
-    psd: Int[Array, "signal detector"]
+    strain: Float[HostOrDevice, "signal detector time"]
+    psd: Int[HostOrDevice, "signal detector"]
 
 
 class Banks(NamedTuple):

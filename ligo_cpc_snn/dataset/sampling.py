@@ -15,6 +15,8 @@ from ligo_cpc_snn.config.schema import DataConfig
 from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, SignalBank
 from ligo_cpc_snn.types import Batch
 
+Snr = Float[Array, ""] | Float[Array, "batch"] | float
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -39,10 +41,13 @@ class Sampler:
         self,
         banks: Banks,
         key: Key[Array, ""],
-        snr_min: Float[Array, ""] | float,
-        snr_max: Float[Array, ""] | float,
+        snr_min: Snr,
+        snr_max: Snr,
     ) -> Batch:
-        """Draw a batch; signals have network SNRs uniform in `snr_min` to `snr_max`."""
+        """Draw a batch; signals have network SNRs uniform in `snr_min` to `snr_max`.
+
+        The range is one for the batch, or one for each of its examples.
+        """
         of_signal, of_noise, of_snr, of_place = jax.random.split(key, 4)
         n = self.batch
         numbers = jnp.asarray(banks.signals.psd)

@@ -24,7 +24,7 @@ class SpikeStatistics:
 
 
 def spike_statistics(
-    spikes: Shaped[np.ndarray, "*batch frames neurons"],
+    spikes: Shaped[np.ndarray, "..."],
     *,
     silent_below: float = 0.005,
     saturated_above: float = 0.6,

@@ -3,13 +3,16 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from ligo_cpc_snn.models.detector import Detection
-from ligo_cpc_snn.types import Strain
 
 
 def traces_of(
-    cases: list[str], strain: Strain, detection: Detection, sequences: int
+    cases: list[str],
+    strain: Float[np.ndarray, "batch detector time"],
+    detection: Detection,
+    sequences: int,
 ) -> dict[str, np.ndarray]:
     """Return the arrays of a few windows, named `<case>_<what>`, for the report.
 

@@ -66,7 +66,8 @@ class CpcEncoder(nnx.Module):
         self, strain: Float[Array, "batch time channel"], state: State
     ) -> tuple[Latents, State]:
         """Return latents, one per `frame_samples` samples, and the state after them."""
-        x, after = self.saturation * jnp.tanh(strain / self.saturation), []
+        x = self.saturation * jnp.tanh(strain / self.saturation)
+        after: list[State] = []
         for conv, past in zip(self.convs, state, strict=True):
             if after:
                 x = jax.nn.gelu(x)

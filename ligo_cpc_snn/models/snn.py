@@ -112,7 +112,8 @@ class SpikingNetwork(nnx.Module):
         self.readout = LeakyReadout(inputs, decay, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:
-        return [layer.initial_state(batch) for layer in (*self.layers, self.readout)]
+        layers = [layer.initial_state(batch) for layer in self.layers]
+        return [*layers, self.readout.initial_state(batch)]
 
     def __call__(self, spikes: Spikes, state: State) -> tuple[FrameLogits, list[LayerTrace], State]:
         """Return a logit per frame, what each layer did (time-major), and the state after."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from ligo_cpc_snn.reports.history import History, read_history
 

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ligo_cpc_snn.errors import UserError
+
 # In the order in which `auto` tries them.
 ORDER = ("cuda", "mps", "metal", "cpu")
 # Names of JAX_PLATFORMS; the CPU stays beside a GPU for complex numbers and float64.
@@ -20,7 +22,7 @@ _PLUGINS = {
 _EXTRAS = {"cuda": "cuda13 or cuda12", "mps": "mps", "metal": "metal"}
 
 
-class PlatformError(RuntimeError):
+class PlatformError(UserError):
     """A platform or its settings cannot be used; the text is a single line."""
 
     def __init__(self, message: str) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ligo_cpc_snn.errors import UserError
+
 LOCK_FILE = ".lock"
 HOLDER_FILE = ".lock_holder.json"
 MINIMUM_FREE_BYTES = 200_000_000  # checkpoints, logs and figures of a small run
 
 
-class RunFolderError(RuntimeError):
+class RunFolderError(UserError):
     """The run folder cannot be used; the text is a single line."""
 
 

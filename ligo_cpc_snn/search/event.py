@@ -49,7 +49,9 @@ class EventResult(NamedTuple):
             "held_out_noise_crossings_at_peak": self.crossings_zero_lag,
             "slid_seconds": int(self.background.slides.size),
             "slid_seconds_above_peak": self.slides_above,
-            "false_alarms_per_year_upper_limit_90": 2.303 / years if not self.slides_above else None,
+            "false_alarms_per_year_upper_limit_90": 2.303 / years
+            if not self.slides_above
+            else None,
             "false_alarms_per_year": self.slides_above / years if self.slides_above else None,
         }
 
@@ -79,9 +81,7 @@ def measure_background(
     return Background(_joined(zero_lag), _joined(slid))
 
 
-def analyse_event(
-    statistic: Statistic, background: Background, event_gps: float
-) -> EventResult:
+def analyse_event(statistic: Statistic, background: Background, event_gps: float) -> EventResult:
     """Find the loudest frame around an event and set it against the background.
 
     Args:

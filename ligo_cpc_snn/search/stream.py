@@ -15,7 +15,9 @@ from ligo_cpc_snn.models.detector import Detector
 from ligo_cpc_snn.types import State
 
 # (parameters, strain, state) -> (frame logits, state); compiled once per chunk length.
-Advance = Callable[[Any, Float[Array, "batch detector time"], State], tuple[Array, State]]
+Advance = Callable[
+    [Any, Float[np.ndarray | Array, "batch detector time"], State], tuple[Array, State]
+]
 
 
 class Statistic(NamedTuple):

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import h5py
 
+from ligo_cpc_snn.errors import UserError
+
 log = logging.getLogger(__name__)
 
 # The only names a server may give our files: H-H1_GWOSC_4KHZ_R1-1126259447-32.hdf5
@@ -18,7 +20,7 @@ READ_SECONDS = 60.0  # without any data
 CHUNK_BYTES = 1 << 20
 
 
-class GwoscError(RuntimeError):
+class GwoscError(UserError):
     """GWOSC's server cannot be reached, has no such data, or sent something else."""
 
 

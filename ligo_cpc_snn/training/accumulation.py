@@ -11,7 +11,7 @@ Reference: Gao et al. 2021 (arXiv:2101.06983), section 3.2.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from ligo_cpc_snn.objectives.infonce import Anchors, infonce
 from ligo_cpc_snn.training.learner import Params, Terms
 from ligo_cpc_snn.types import Batch
 
+Examples = TypeVar("Examples")  # a pytree with the examples in front
 Part = tuple[Batch, Key[Array, "batch sequence"]]  # with the examples in front
 Compute = Callable[[Params, Batch, Key[Array, "batch sequence"]], Terms]
 
@@ -51,7 +52,10 @@ def micro_batch_sizes(batch_size: int, accumulation: int) -> list[tuple[int, int
 
 
 def scan_micro_batches(
-    body: Callable[[Any, Part], tuple[Any, Any]], carry: Any, whole: Part, accumulation: int
+    body: Callable[[Any, Examples], tuple[Any, Any]],
+    carry: Any,
+    whole: Examples,
+    accumulation: int,
 ) -> tuple[Any, Any]:
     """Run `body(carry, part)` over the micro-batches in order and join its outputs by example.
 
@@ -89,7 +93,8 @@ def accumulate(
 
     def loss(params: Params, part: Part) -> tuple[Array, tuple[Terms, dict[str, Array]]]:
         terms = compute(params, *part)
-        value, metrics = jnp.sum(terms.loss) / total, {}
+        value = jnp.sum(terms.loss) / total
+        metrics: dict[str, Array] = {}
         if infonce_weight:
             assert terms.anchors is not None
             contrast, metrics = infonce(terms.anchors, _examples(part), cfg)
@@ -150,7 +155,7 @@ def _two_passes(
     (value, gradient, finite), metrics = scan_micro_batches(
         body,
         _zeros(compute, params, whole),
-        (whole, by_example),  # type: ignore[arg-type]
+        (whole, by_example),
         accumulation,
     )
     means = jax.tree.map(jnp.mean, metrics | seen)

@@ -17,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ligo_cpc_snn.errors import UserError
+
 FORMAT = 1
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be written or restored; the message says what to do."""
 
 
@@ -84,7 +86,7 @@ def _is_key(leaf: Any) -> bool:
 
 def digest(array: np.ndarray) -> str:
     """Return the SHA-256 of an array's bytes."""
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def make_record(

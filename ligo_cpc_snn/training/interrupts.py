@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Interrupts:
         """128 and the signal's number, as a shell reports it; 0 if none came."""
         return 0 if self.signal is None else 128 + self.signal
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Interrupts":
         if threading.current_thread() is not threading.main_thread():
             logger.info("not in the main thread: SIGTERM and Ctrl-C keep their usual meaning")
             return self

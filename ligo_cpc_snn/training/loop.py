@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ class NonFiniteError(ArithmeticError):
     """A step met a number that is not finite."""
 
 
+@runtime_checkable
 class Saver(Protocol):
     """What the loop needs of checkpoints."""
 
@@ -35,18 +36,21 @@ class Saver(Protocol):
     ) -> bool: ...
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """What the loop needs of trackers."""
 
     def log(self, step: int, metrics: Mapping[str, Any]) -> None: ...
 
 
+@runtime_checkable
 class Display(Protocol):
     """What the loop needs of a progress bar."""
 
     def update(self, step: int, phase: str, metrics: Mapping[str, float]) -> None: ...
 
 
+@runtime_checkable
 class StopRequest(Protocol):
     """Whether somebody asked the run to end."""
 

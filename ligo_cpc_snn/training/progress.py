@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -84,7 +83,7 @@ class TrainingProgress:
         self._phase = ""
         self._shown = 0.0  # monotonic s
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrainingProgress":
         if self.enabled and self._console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),

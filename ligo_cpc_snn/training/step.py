@@ -28,14 +28,14 @@ from ligo_cpc_snn.training.learner import (
 from ligo_cpc_snn.training.optimiser import parameter_path, part_of
 from ligo_cpc_snn.types import Batch
 
-Sampler = Callable[[Any, Key[Array, ""], Array, Array], Batch]
+Sampler = Callable[[Any, Key[Array, ""], Array | float, Array | float], Batch]
 
 
 class MetricSums(NamedTuple):
     """Sums of the metrics of `count` steps."""
 
     sums: dict[str, Float[Array, ""]]
-    count: Int[Array, ""]
+    count: Int[Array, ""]  # type: ignore[assignment]  # hides tuple.count; in checkpoints
 
 
 class TrainState(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from matplotlib.figure import Figure
 
@@ -11,6 +11,7 @@ from ligo_cpc_snn.training.jsonl_tracker import JsonlTracker
 from ligo_cpc_snn.training.wandb_tracker import WandbTracker
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """One place that keeps what a run reports."""
 

@@ -27,7 +27,16 @@ from ligo_cpc_snn.wiring.functions import CASES, Functions, chunk_samples
 
 log = logging.getLogger(__name__)
 
-PACKAGES = ("ligo-cpc-snn", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "spyx", "ripplegw")
+PACKAGES = (
+    "ligo-cpc-snn",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "spyx",
+    "ripplegw",
+)
 
 
 def evaluate_windows(
@@ -53,7 +62,10 @@ def evaluate_windows(
     measured = detection_metrics(
         scores.noise, scores.signal, settings.snrs, settings.false_positive_rates
     )
-    return {"detection": measured.to_dict(), "spikes": _inspect(cfg, functions, params, data, run_dir)}
+    return {
+        "detection": measured.to_dict(),
+        "spikes": _inspect(cfg, functions, params, data, run_dir),
+    }
 
 
 def _inspect(
@@ -63,7 +75,7 @@ def _inspect(
     strain, detection = jax.device_get(functions.inspect(params, data.validation))
     rate = cfg.data.sample_rate_hz
     frame_rate = rate / detector.frame_samples
-    arrays = traces_of(list(CASES), strain, detection, detector.sequences(1))
+    arrays: dict[str, Any] = traces_of(list(CASES), strain, detection, detector.sequences(1))
     np.savez(run_dir / "traces.npz", **arrays, sample_rate_hz=rate, frame_rate_hz=frame_rate)
     return _spike_statistics(cfg, detection, frame_rate)
 

@@ -72,7 +72,8 @@ def _inspect(
     snrs[: len(CASES)] = list(CASES.values())
 
     def inspect(params: Params, banks: Any) -> tuple[Strain, Detection]:
-        batch = sample(banks, at_step(stream(cfg.seed, "traces"), 0), snrs, snrs)
+        snr = jnp.asarray(snrs)
+        batch = sample(banks, at_step(stream(cfg.seed, "traces"), 0), snr, snr)
         return batch.strain, assemble(params)(batch.strain)[0]
 
     return jax.jit(inspect)

@@ -41,9 +41,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         Exit code: 0, or 130 when the run was asked to stop and saved its state.
     """
     begun = time.monotonic()
-    data = prepare_data(
-        cfg, cache_dir=cache_dir, budget_bytes=memory_budget_bytes(cfg.runtime)
-    )
+    data = prepare_data(cfg, cache_dir=cache_dir, budget_bytes=memory_budget_bytes(cfg.runtime))
     structure, params = create_learner(
         cfg.model,
         cfg.training.infonce,
@@ -71,7 +69,16 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
             checkpoints.wait()
             if done:
                 _conclude(
-                    cfg, structure, functions, state, data, trackers, run_dir, cache_dir, warnings, begun
+                    cfg,
+                    structure,
+                    functions,
+                    state,
+                    data,
+                    trackers,
+                    run_dir,
+                    cache_dir,
+                    warnings,
+                    begun,
                 )
         finally:
             trackers.finish(status)
