@@ -81,6 +81,20 @@ def test_signals_have_the_drawn_snr_and_place():
     assert set(places) == set(range(6, 15))
 
 
+def test_decoys_are_noise_with_a_signal_in_one_detector_only():
+    sampler = Sampler(400, 16, 14, 6, 14, signal_fraction=0.25, decoy_fraction=0.5)
+    batch = jax.jit(sampler)(flat_banks(), jax.random.key(3), 5.0, 9.0)
+    heard = np.asarray(batch.strain).max(axis=-1) > 0
+    noise = np.asarray(batch.label) == 0
+    assert np.all(heard[~noise])
+    assert set(heard[noise].sum(axis=1)) == {0, 1}
+    assert heard[noise].any(axis=1).mean() == pytest.approx(0.5, abs=0.1)
+    loudness = np.asarray(batch.strain)[noise].max(axis=(1, 2))
+    assert np.all(loudness < 90)
+    assert loudness.max() > 40
+    assert np.all(batch.snr[noise] == 0)
+
+
 def test_a_batch_is_a_pure_function_of_its_key():
     sampler = Sampler(8, 16, 14, 6, 14, 0.5)
     banks = numbered_and_signals()

@@ -183,6 +183,7 @@ class SignalsConfig:
     merger_earliest: float = 0.6  # merger time as a fraction of the window
     merger_latest: float = 0.95
     signal_fraction: float = 0.5  # of the examples in a batch
+    decoy_fraction: float = 0.0  # of the others: a signal in one detector only, as a glitch
 
     def __post_init__(self) -> None:
         require(
@@ -190,6 +191,11 @@ class SignalsConfig:
             f"data.signals.merger_earliest={self.merger_earliest} and "
             f"merger_latest={self.merger_latest}: expected 0 < earliest <= latest <= 1",
         )
+        for name in ("signal_fraction", "decoy_fraction"):
+            require(
+                0 <= getattr(self, name) <= 1,
+                f"data.signals.{name}={getattr(self, name)}: expected 0 to 1",
+            )
 
 
 @dataclass

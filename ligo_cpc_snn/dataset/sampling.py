@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from ligo_cpc_snn.config.schema import DataConfig
 from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, SignalBank
 from ligo_cpc_snn.types import Batch
+
+LOUDEST_DECOY = 10.0  # times the loudness of a signal
 
 Snr = Float[Array, ""] | Float[Array, "batch"] | float
 
@@ -28,6 +30,9 @@ class Sampler:
         merger: index of the merger in the banked signals.
         earliest, latest: samples from the window's start at which mergers are put.
         signal_fraction: of the examples that get a signal.
+        decoy_fraction: of the noise examples that get a signal in one detector only, up to
+            `LOUDEST_DECOY` times louder, and stay noise: what glitches are to a network
+            that has met few, and why it must ask for both detectors.
     """
 
     batch: int
@@ -36,6 +41,7 @@ class Sampler:
     earliest: int
     latest: int
     signal_fraction: float
+    decoy_fraction: float = 0.0
 
     def __call__(
         self,
@@ -48,18 +54,27 @@ class Sampler:
 
         The range is one for the batch, or one for each of its examples.
         """
-        of_signal, of_noise, of_snr, of_place = jax.random.split(key, 4)
-        n = self.batch
-        numbers = jnp.asarray(banks.signals.psd)
-        index = jax.random.randint(of_signal, (n,), 0, numbers.shape[0])
-        noise = draw_noise(banks.noise, of_noise, numbers[index], self.window)
+        of_numbers, of_noise, of_snr, of_decoy = jax.random.split(key, 4)
+        n, psd = self.batch, jnp.asarray(banks.signals.psd)
+        numbers = jax.random.bits(of_numbers, (2, n))
+        index = _below(numbers[0], psd.shape[0])
+        place = self.earliest + _below(numbers[1], self.latest + 1 - self.earliest)
+        noise = draw_noise(banks.noise, of_noise, psd[index], self.window)
         # Signals are spread evenly over the batch, the same number in each.
         edges = jnp.floor(jnp.arange(n + 1) * self.signal_fraction + 1e-6)
         label = jnp.diff(edges).astype(noise.dtype)
-        snr = jax.random.uniform(of_snr, (n,), noise.dtype, snr_min, snr_max) * label
-        place = jax.random.randint(of_place, (n,), self.earliest, self.latest + 1)
+        snr = jax.random.uniform(of_snr, (n,), noise.dtype, snr_min, snr_max)
+        scale = (snr * label)[:, None]
+        if self.decoy_fraction:
+            scale += (snr * (1 - label))[:, None] * self._decoys(of_decoy, psd.shape[1])
         signal = self._crop(banks.signals, index, place)
-        return Batch(noise + snr[:, None, None] * signal, label, snr)
+        return Batch(noise + scale[..., None] * signal, label, snr * label)
+
+    def _decoys(self, key: Key[Array, ""], detectors: int) -> Float[Array, "batch detector"]:
+        """Return by how much each example is louder in its one detector; 0 elsewhere."""
+        drawn, where, loudness = jax.random.uniform(key, (3, self.batch))
+        factor = (drawn < self.decoy_fraction) * LOUDEST_DECOY**loudness
+        return factor[:, None] * jax.nn.one_hot((where * detectors).astype(int), detectors)
 
     def _crop(
         self, bank: SignalBank, index: Int[Array, "batch"], place: Int[Array, "batch"]
@@ -81,16 +96,24 @@ def draw_noise(
     bank = jax.tree.map(jnp.asarray, bank)  # host arrays cannot be indexed while tracing
     detectors = jnp.arange(psd.shape[1])
 
-    def one(key: Array, number: Array, detector: Array) -> Array:
+    def one(bits: Array, number: Array, detector: Array) -> Array:
         edges = bank.bounds[detector]
-        crop = jax.random.randint(key, (), edges[number], edges[number + 1])
+        crop = edges[number] + _below(bits, edges[number + 1] - edges[number])
         cumulative = bank.cumulative[detector]
         stretch = jnp.searchsorted(cumulative, crop, side="right") - 1
         start = bank.starts[detector, stretch] + crop - cumulative[stretch]
         return jax.lax.dynamic_slice(bank.strain, (detector, start), (1, window))[0]
 
-    keys = jax.random.split(key, psd.shape)
-    return jax.vmap(jax.vmap(one), (0, 0, None))(keys, psd, detectors)
+    return jax.vmap(jax.vmap(one), (0, 0, None))(jax.random.bits(key, psd.shape), psd, detectors)
+
+
+def _below(bits: UInt32[Array, "*n"], bound: Int[Array, "*n"] | int) -> Int[Array, "*n"]:
+    """Return integers from 0 to below `bound`.
+
+    The remainder of 32 random bits: uneven by less than bound / 2^32, and a tenth of the
+    program that `jax.random.randint` compiles to.
+    """
+    return (bits % jnp.asarray(bound, jnp.uint32)).astype(jnp.int32)
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,13 @@ def build_sampler(data: DataConfig, batch: int, signal_fraction: float | None = 
     earliest, latest = _places(data)
     fraction = data.signals.signal_fraction if signal_fraction is None else signal_fraction
     return Sampler(
-        batch, data.window_samples, signal_layout(data).before, earliest, latest, fraction
+        batch,
+        data.window_samples,
+        signal_layout(data).before,
+        earliest,
+        latest,
+        fraction,
+        data.signals.decoy_fraction,
     )
 
 

@@ -136,15 +136,28 @@ def build_phase(
 
     def step(state: TrainState, data: Any) -> TrainState:
         got = gradient(state.params, data, state.step, state.phase_step)
-        updates, opt_state = optimiser.update(got.gradient, state.opt_state, state.params)
-        moved = state._replace(
-            params=optax.apply_updates(state.params, updates),
-            opt_state=opt_state,
-            step=state.step + 1,
-            phase_step=state.phase_step + 1,
-            metrics=_add(state.metrics, got.metrics),
-        )
-        return _unless_bad(state, moved, _finite_parts(got, updates))
+        finite = _finite_parts(got)
+
+        def move(state: TrainState) -> TrainState:
+            updates, opt_state = optimiser.update(got.gradient, state.opt_state, state.params)
+            return state._replace(
+                params=optax.apply_updates(state.params, updates),
+                opt_state=opt_state,
+                step=state.step + 1,
+                phase_step=state.phase_step + 1,
+                metrics=_add(state.metrics, got.metrics),
+            )
+
+        def stay(state: TrainState) -> TrainState:
+            first = state.bad_step < 0
+            part = jnp.argmin(finite).astype(jnp.int32)
+            return state._replace(
+                bad_step=jnp.where(first, state.step, state.bad_step),
+                bad_part=jnp.where(first, part, state.bad_part),
+            )
+
+        # A branch, not a choice of results: XLA then takes each gradient once.
+        return jax.lax.cond(jnp.all(finite) & (state.bad_step < 0), move, stay, state)
 
     def begin(params: Params, step: Array, names: Sequence[str]) -> TrainState:
         zero, none = jnp.zeros((), jnp.int32), jnp.full((), -1, jnp.int32)
@@ -174,20 +187,10 @@ def _all_metrics(got: Accumulated, batch: Batch) -> dict[str, Array]:
     return got.metrics | norms | {"loss/total": got.loss, "data/snr": snr}
 
 
-def _finite_parts(got: Accumulated, updates: Params) -> Bool[Array, "part"]:
+def _finite_parts(got: Accumulated) -> Bool[Array, "part"]:
     loss = PARTS.index("loss")
     forward = got.finite.at[loss].set(got.finite[loss] & jnp.isfinite(got.loss))
-    return jnp.append(forward, all_finite((got.gradient, updates)))
-
-
-def _unless_bad(before: TrainState, after: TrainState, finite: Bool[Array, "part"]) -> TrainState:
-    good = jnp.all(finite) & (before.bad_step < 0)
-    chosen: TrainState = jax.tree.map(lambda a, b: jnp.where(good, a, b), after, before)
-    first = ~jnp.all(finite) & (before.bad_step < 0)
-    return chosen._replace(
-        bad_step=jnp.where(first, before.step, before.bad_step),
-        bad_part=jnp.where(first, jnp.argmin(finite).astype(jnp.int32), before.bad_part),
-    )
+    return jnp.append(forward, all_finite(got.gradient))
 
 
 def _add(total: MetricSums, metrics: dict[str, Array]) -> MetricSums:
