@@ -115,15 +115,21 @@ def analyse_event(statistic: Statistic, background: Background, event_gps: float
 
 def after_warm_up(statistic: Statistic) -> Statistic:
     """Return the statistic without the first second after silence."""
-    kept = statistic.gps > statistic.gps[0] + WARM_UP_SECONDS
+    frame = _frame_seconds(statistic)
+    kept = statistic.gps > statistic.gps[0] - frame + WARM_UP_SECONDS + frame / 2
     return Statistic(statistic.gps[kept], statistic.value[..., kept])
+
+
+def _frame_seconds(statistic: Statistic) -> float:
+    return float(np.median(np.diff(statistic.gps)))
 
 
 def _loudest_per_second(statistic: Statistic) -> Float[np.ndarray, "batch second"]:
     late = after_warm_up(statistic)
-    frames = round(1.0 / float(np.median(np.diff(statistic.gps))))
-    whole = late.gps.size - late.gps.size % frames
-    return late.value[:, :whole].reshape(late.value.shape[0], -1, frames).max(axis=-1)
+    frames = round(1.0 / _frame_seconds(statistic))
+    missing = -late.gps.size % frames  # what is left at the end counts as a second, too
+    value = np.pad(late.value, ((0, 0), (0, missing)), constant_values=-np.inf)
+    return value.reshape(value.shape[0], -1, frames).max(axis=-1)
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
