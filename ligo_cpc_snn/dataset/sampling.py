@@ -15,7 +15,7 @@ from ligo_cpc_snn.config.schema import DataConfig
 from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, SignalBank
 from ligo_cpc_snn.types import Batch
 
-LOUDEST_DECOY = 10.0  # times the loudness of a signal
+LOUDEST_DECOY = 4.0  # times the loudness of a signal
 
 Snr = Float[Array, ""] | Float[Array, "batch"] | float
 

@@ -12,6 +12,9 @@ from ligo_cpc_snn.search.stream import Statistic
 # (strain (batch, detector, time), GPS of the first sample) -> statistic
 Run = Callable[[Float[np.ndarray, "batch detector time"], float], Statistic]
 
+# Whitened strain of all detectors, each stretch of a length of its own, and its GPS start.
+Stretch = tuple[Float[np.ndarray, "detector ..."], float]
+
 WARM_UP_SECONDS = 1.0  # after a gap, while the network has seen less than a window
 LEAST_SHIFT_SECONDS = 1.0  # of a time slide: a window
 
@@ -58,7 +61,7 @@ class EventResult(NamedTuple):
 
 def measure_background(
     run: Run,
-    stretches: Sequence[tuple[Float[np.ndarray, "detector time"], float]],
+    stretches: Sequence[Stretch],
     sample_rate_hz: int,
     slides: int,
 ) -> Background:
