@@ -10,6 +10,7 @@ from typing import Any
 
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.errors import UserError
 
 # The setting that the ceilings are stated for: batch of 16, 2 detectors, 1 s at 4096 Hz.
 SETTING = [
@@ -21,6 +22,7 @@ SETTING = [
 CEILINGS_MS = {"data": 10, "cpc": 20, "snn": 30, "forward": 100, "training step": 200}
 COMPILATION_CEILING_S = 10.0
 MEMORY_CEILING_GB = 8.0
+SPEEDUP_FLOOR = 1.7  # of the SNN over spyx.nn.run, forward and backward
 REPEATS = 30
 
 
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = measure([*SETTING, *options.overrides], options.repeats)
-    except ConfigError as error:
+    except (UserError, ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(json.dumps(result, indent=2) if options.json else as_table(result))
@@ -67,21 +69,23 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Any]:
     missed = [n for n, r in rows.items() if r["ceiling_ms"] and r["median_ms"] > r["ceiling_ms"]]
     missed += ["compilation"] if compilation > COMPILATION_CEILING_S else []
     missed += ["memory"] if memory > MEMORY_CEILING_GB else []
+    speedup = {
+        name: timings[f"{stage}, spyx.nn.run"].median / timings[stage].median
+        for name, stage in (("forward", "snn"), ("forward and backward", "snn gradient"))
+    }
+    missed += ["speed-up over spyx"] if speedup["forward and backward"] < SPEEDUP_FLOOR else []
     return {
         "setting": {
             "batch": cfg.training.batch_size,
             "detectors": len(cfg.data.detectors),
             "samples": cfg.data.window_samples,
+            "snn": f"{stages.SNN_CHANNELS} -> {' -> '.join(map(str, cfg.model.snn.widths))} -> 1",
             "machine": describe_device(),
         },
         "stages": rows,
         "compilation_s": compilation,
         "peak_memory_gb": memory,
-        "speedup_over_spyx": {
-            "forward": timings["snn, spyx.nn.run"].median / timings["snn"].median,
-            "forward and backward": timings["snn gradient, spyx.nn.run"].median
-            / timings["snn gradient"].median,
-        },
+        "speedup_over_spyx": speedup,
         "missed": missed,
     }
 
@@ -91,7 +95,8 @@ def as_table(result: dict[str, Any]) -> str:
     setting = result["setting"]
     lines = [
         f"batch {setting['batch']}, {setting['detectors']} detectors "
-        f"x {setting['samples']} samples",
+        f"x {setting['samples']} samples; "
+        f"SNN alone: {setting['snn']}",
         f"{'stage':28} {'median':>9} {'quartiles':>17} {'ceiling':>9}",
     ]
     for name, row in result["stages"].items():

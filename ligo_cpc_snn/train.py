@@ -33,6 +33,9 @@ def train(cfg: Config) -> int:
             from ligo_cpc_snn.wiring.session import run_session
 
             return run_session(cfg, run_dir, environment.cache_folder())
+        except KeyboardInterrupt:
+            log.warning("stopped before anything was trained")
+            return 130
         except Exception:
             # The terminal gets one line from `entry`: whoever wants more finds it here.
             with suppress(OSError):

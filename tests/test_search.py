@@ -77,11 +77,14 @@ def test_slides_shift_one_detector_and_never_nearly_nothing():
     shifted = slide(strain, 3)
     np.testing.assert_array_equal(shifted[0], strain[0])
     np.testing.assert_array_equal(shifted[1], np.roll(strain[1], 3))
-    shifts = slide_shifts(60 * RATE, RATE, slides=20, minimum_seconds=1.0)
+    shifts = slide_shifts((2, 60 * RATE), RATE, slides=20, minimum_seconds=1.0)
     assert len(shifts) == 20
     assert all(RATE <= shift <= 59 * RATE for shift in shifts)
     assert np.diff(shifts).min() >= RATE
-    assert slide_shifts(RATE, RATE, slides=20, minimum_seconds=1.0) == []
+    assert slide_shifts((2, RATE), RATE, slides=20, minimum_seconds=1.0) == []
+    three = slide_shifts((3, 60 * RATE), RATE, slides=19, minimum_seconds=1.0)
+    assert 30 * RATE not in three  # the third detector would be back at zero lag
+    assert len(three) == 18
 
 
 def coincidence(strain: np.ndarray, gps_start: float) -> Statistic:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from tiny import TINY, tiny
 
+from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.runtime.compilation import CompilationCounter
-from ligo_cpc_snn.training.checkpoint_record import ArchitectureMismatchError
 from ligo_cpc_snn.training.loop import Loop, NonFiniteError
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.wiring import session
@@ -128,7 +128,7 @@ def test_a_finished_run_is_not_trained_again(whole_run, tmp_path, final_states):
 
 def test_a_checkpoint_of_another_architecture_is_refused(whole_run, tmp_path):
     kept = sorted((whole_run / "checkpoints").iterdir())
-    with pytest.raises(ArchitectureMismatchError, match="snn"):
+    with pytest.raises(ConfigError, match=r"model\.snn\.widths"):
         run_session(tiny("model.snn.widths=[12]", run_dir=whole_run), whole_run, tmp_path)
     assert sorted((whole_run / "checkpoints").iterdir()) == kept
 

@@ -5,6 +5,9 @@ conditions; the first message of the first check becomes the error.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from math import isfinite
+from typing import Any
 
 from ligo_cpc_snn.config import data_checks, model_checks, run_checks, training_checks
 from ligo_cpc_snn.config.errors import ConfigError
@@ -27,6 +30,22 @@ def check(cfg: Config) -> None:
     Raises:
         ConfigError: naming keys, values, expectation and remedy.
     """
-    for find in CHECKS:
+    for find in (_finite, *CHECKS):
         for message in find(cfg):
             raise ConfigError(message)
+
+
+def _finite(cfg: Config) -> Iterator[str]:
+    """Find numbers that are not: nothing below is written for them."""
+
+    def walk(value: Any, key: str) -> Iterator[str]:
+        if is_dataclass(value):
+            for field in fields(value):
+                yield from walk(getattr(value, field.name), f"{key}.{field.name}")
+        elif isinstance(value, list):
+            for item in value:
+                yield from walk(item, key)
+        elif isinstance(value, float) and not isfinite(value):
+            yield f"{key[1:]}={value}: expected a finite number"
+
+    return walk(cfg, "")

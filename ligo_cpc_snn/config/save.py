@@ -113,9 +113,8 @@ def _may_change(key: str) -> bool:
     first, *rest = key.split(".")
     if first != "training":
         return first in _FREE
-    return rest[0] in _FREE_OF_TRAINING or key in (
-        f"training.{phase}.steps" for phase in ("pretrain", "probe", "finetune")
-    )
+    # Of the phases' lengths only the last one's: the others decide where the next begins.
+    return rest[0] in _FREE_OF_TRAINING or key == "training.finetune.steps"
 
 
 def _write(file: Path, text: str) -> None:

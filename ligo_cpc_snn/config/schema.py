@@ -8,6 +8,7 @@ need several.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 
@@ -194,7 +195,7 @@ class SignalsConfig:
         for name in ("signal_fraction", "decoy_fraction"):
             require(
                 0 <= getattr(self, name) <= 1,
-                f"data.signals.{name}={getattr(self, name)}: expected 0 to 1",
+                f"data.signals.{name}={getattr(self, name)}: expected a number from 0 to 1",
             )
 
 
@@ -281,6 +282,11 @@ class EncoderConfig:
     conv_kernels: list[int] = field(default_factory=lambda: [32, 4])  # multiples of stride
     conv_strides: list[int] = field(default_factory=lambda: [8, 2])
 
+    def __post_init__(self) -> None:
+        for name in ("features", "saturation", "patch", "stride"):
+            value = getattr(self, name)
+            require(value > 0, f"model.encoder.{name}={value}: expected more than 0")
+
 
 @dataclass
 class ContextConfig:
@@ -302,6 +308,11 @@ class BridgeConfig:
     silent_below: float = 0.005  # spike rates reported as faults
     saturated_above: float = 0.6
 
+    def __post_init__(self) -> None:
+        for name in ("threshold", "slope", "latency_frames"):
+            value = getattr(self, name)
+            require(value > 0, f"model.bridge.{name}={value}: expected more than 0")
+
 
 @dataclass
 class SnnConfig:
@@ -310,6 +321,11 @@ class SnnConfig:
     surrogate: Surrogate = Surrogate.arctan
     slope: float = 2.0
     readout_seconds: float = 0.05  # time constant of the leaky readout
+
+    def __post_init__(self) -> None:
+        for name in ("slope", "readout_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"model.snn.{name}={value}: expected more than 0")
 
 
 @dataclass
@@ -377,6 +393,14 @@ class OptimiserConfig:
     b1: float = 0.9
     b2: float = 0.999
 
+    def __post_init__(self) -> None:
+        for name in ("weight_decay", "final_fraction"):
+            value = getattr(self, name)
+            require(value >= 0, f"training.optimiser.{name}={value}: expected 0 or more")
+        for name in ("b1", "b2"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"training.optimiser.{name}={value}: expected 0 to less than 1")
+
 
 @dataclass
 class CheckpointConfig:
@@ -416,6 +440,17 @@ class EvaluationConfig:
     snrs: list[float] = field(default_factory=lambda: [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0])
     false_positive_rates: list[float] = field(default_factory=lambda: [1e-1, 1e-2, 1e-3])
     batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in pairwise(self.snrs))
+        require(
+            bool(self.snrs) and rising and self.snrs[0] > 0,
+            f"evaluation.snrs={self.snrs}: expected one or more, above 0, in increasing order",
+        )
+        require(
+            self.signal_windows >= 2,
+            f"evaluation.signal_windows={self.signal_windows}: expected 2 or more",
+        )
 
 
 @dataclass

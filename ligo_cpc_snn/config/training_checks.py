@@ -46,9 +46,8 @@ def _curricula(cfg: Config) -> Iterator[str]:
 
 
 def _infonce(cfg: Config) -> Iterator[str]:
+    # Checked without a weight, too: the anchors are drawn with every batch.
     infonce = cfg.training.infonce
-    if not any(getattr(cfg.training, name).infonce_weight for name in _PHASES):
-        return
     frames = cfg.data.window_samples // frame_samples(cfg)
     reach = infonce.first_step + infonce.steps - 1
     if reach >= frames:
@@ -56,6 +55,12 @@ def _infonce(cfg: Config) -> Iterator[str]:
             f"training.infonce.steps={infonce.steps} from first_step={infonce.first_step} predicts "
             f"{reach} frames ahead, but data.window_seconds={cfg.data.window_seconds} holds "
             f"{frames} frames: lower steps or lengthen the window"
+        )
+    elif frames - reach < infonce.anchors:
+        yield (
+            f"training.infonce.anchors={infonce.anchors}: a window of {frames} frames leaves "
+            f"{frames - reach} beside the {reach} predicted, lower anchors or lengthen "
+            "data.window_seconds"
         )
     if infonce.temperature <= 0:
         yield f"training.infonce.temperature={infonce.temperature}: expected more than 0"

@@ -37,12 +37,12 @@ class BankPlan(NamedTuple):
         """
         if sum(self) > budget_bytes:
             parts = ", ".join(
-                f"{name.replace('_', ' ')} {size / 1e6:.0f} MB"
+                f"{name.replace('_', ' ')} {size / 1e6:.3g} MB"
                 for name, size in self._asdict().items()
             )
             raise BankError(
-                f"the banks need {sum(self) / 1e6:.0f} MB ({parts}), the budget is "
-                f"{budget_bytes / 1e6:.0f} MB: lower data.signals.bank_size or "
+                f"the banks need {sum(self) / 1e6:.4g} MB ({parts}), the budget is "
+                f"{budget_bytes / 1e6:.4g} MB: lower data.signals.bank_size or "
                 "data.synthetic.seconds, or raise runtime.memory_budget_gb"
             )
 

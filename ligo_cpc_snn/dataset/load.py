@@ -85,7 +85,8 @@ def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventSt
     assert event.name is not None
     assert event.gps is not None
     if data.strain_dir is None:
-        gwosc = replace(data.gwosc, events=[event.name], event_seconds=event.seconds)
+        seconds = max(data.real.psd_seconds, event.seconds + data.filter_seconds)
+        gwosc = replace(data.gwosc, events=[event.name], event_seconds=seconds)
         data = replace(data, gwosc=replace(gwosc, start=None, end=None))
     segments = resample_all(read_strain_of(data, cache_dir), data.sample_rate_hz, data.band_hz[1])
     half, far = event.seconds / 2, data.real.psd_seconds / 2
@@ -119,7 +120,7 @@ def _events(data: DataConfig) -> dict[str, float]:
     if data.real.events_file is not None:
         events |= read_events_csv(data.real.events_file)
     if data.strain_dir is not None:
-        events |= folder_events(data.strain_dir)
+        events |= folder_events(data.strain_dir, data.real.exclude_files)
     else:
         events |= known_events(data.gwosc.host)
     if data.real.events_file is None and data.strain_dir is not None:

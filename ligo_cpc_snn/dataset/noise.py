@@ -118,9 +118,13 @@ def estimated_filters(
 ) -> tuple[WhiteningFilter, ...]:
     """Design each detector's filter from a median-Welch PSD of the strain itself."""
     rate, band = data.sample_rate_hz, data.band_hz
-    estimates = [
-        median_welch_asd(part[name].strain, rate, data.psd_segment_seconds) for name in detectors
-    ]
+    estimates = []
+    for name in detectors:
+        try:
+            estimates.append(median_welch_asd(part[name].strain, rate, data.psd_segment_seconds))
+        except ValueError as error:
+            where = f"{name} from GPS {part[name].gps_start:.1f} ({part[name].source})"
+            raise ValueError(f"no PSD of {where}: {error}") from error
     return tuple(design_filter(f, asd, rate, data.filter_seconds, band) for f, asd in estimates)
 
 

@@ -40,6 +40,7 @@ class EventResult(NamedTuple):
     def summary(self, event_gps: float, tolerance: float) -> dict[str, Any]:
         """Return the numbers for metrics.json; times in s."""
         offset = self.peak_gps - event_gps
+        above = self.crossings_zero_lag + self.slides_above
         years = (self.background.zero_lag.size + self.background.slides.size) / 31557600.0
         return {
             "peak_gps": self.peak_gps,
@@ -55,7 +56,7 @@ class EventResult(NamedTuple):
             "false_alarms_per_year_upper_limit_90": 2.303 / years
             if not self.slides_above
             else None,
-            "false_alarms_per_year": self.slides_above / years if self.slides_above else None,
+            "false_alarms_per_year": above / years if above else None,
         }
 
 
@@ -74,7 +75,7 @@ def measure_background(
     """
     zero_lag, slid = [], []
     for strain, gps in stretches:
-        shifts = slide_shifts(strain.shape[-1], sample_rate_hz, slides, LEAST_SHIFT_SECONDS)
+        shifts = slide_shifts(strain.shape, sample_rate_hz, slides, LEAST_SHIFT_SECONDS)
         # The same number of streams for every stretch: one program. Spare ones repeat zero lag.
         streams = [0, *shifts] + [0] * (slides - len(shifts))
         found = run(np.stack([slide(strain, shift) for shift in streams]), gps)

@@ -12,14 +12,22 @@ def slide(
 
 
 def slide_shifts(
-    samples: int, sample_rate_hz: int, slides: int, minimum_seconds: float
+    shape: tuple[int, ...], sample_rate_hz: int, slides: int, minimum_seconds: float
 ) -> list[int]:
     """Return the shifts of up to `slides` time slides of a stretch, none near zero lag.
 
     Args:
-        samples: length of the stretch.
-        minimum_seconds: least shift, longer than light travel and the network's memory.
+        shape: detectors and samples of the stretch.
+        minimum_seconds: least shift between any two detectors, longer than light travel and
+            the network's memory.
     """
+    detectors, samples = shape
     least = round(minimum_seconds * sample_rate_hz)
     possible = min(slides, max(samples // least - 1, 0))
-    return [round((i + 1) * samples / (possible + 1)) for i in range(possible)]
+    shifts = [round((i + 1) * samples / (possible + 1)) for i in range(possible)]
+    # Two detectors k apart in the list are shifted by k shifts, on a circle.
+    return [
+        shift
+        for shift in shifts
+        if all(least <= k * shift % samples <= samples - least for k in range(1, max(detectors, 2)))
+    ]

@@ -93,13 +93,13 @@ def file_events(path: str | Path) -> dict[str, float]:
         raise StrainFileError(path, f"truncated or damaged ({error})") from error
 
 
-def folder_events(folder: str | Path) -> dict[str, float]:
-    """Return the events that the HDF5 files of a folder say are in them."""
-    return {
-        name: gps
-        for path in _files(Path(folder), HDF5_SUFFIXES)
-        for name, gps in file_events(path).items()
-    }
+def folder_events(folder: str | Path, exclude: Sequence[str] = ()) -> dict[str, float]:
+    """Return the events that the HDF5 files of a folder, but the excluded, say are in them."""
+    folder = Path(folder)
+    paths = [
+        p for p in _files(folder, HDF5_SUFFIXES) if not _matches(p.relative_to(folder), exclude)
+    ]
+    return {name: gps for path in paths for name, gps in file_events(path).items()}
 
 
 def _read(path: Path, detectors: Sequence[str] | None, unnamed: str | None) -> list[StrainSegment]:

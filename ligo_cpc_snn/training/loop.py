@@ -136,6 +136,7 @@ class Loop:
         return state, True
 
     def _evaluate(self, phase: Phase, state: TrainState, step: int) -> None:
+        begun = time.monotonic()
         outputs = [
             phase.validate(state.params, self.validation_banks, number)
             for number in self.validation_batches
@@ -143,13 +144,21 @@ class Loop:
         metrics = summarise(jax.device_get(outputs))
         self._validated = (step, metrics)
         self._record(step, phase, "validation", metrics)
+        self._not_training(begun)
+
+    def _not_training(self, begun: float) -> None:
+        """Leave the time since `begun` out of the throughput."""
+        step, then = self._last_log
+        self._last_log = (step, then + time.monotonic() - begun)
 
     def _save(self, phase: Phase, state: TrainState, step: int) -> None:
         self._check_finite(state, phase, step)
         if self._validated[0] != step:
             self._evaluate(phase, state, step)
         score = self._validated[1]["score"]
+        begun = time.monotonic()
         self.saver.save(step, state, {"score": score}, self.description)
+        self._not_training(begun)
 
     def _log(self, phase: Phase, state: TrainState, step: int) -> TrainState:
         """Read the metrics of the steps since the last time, and set their sums to zero."""

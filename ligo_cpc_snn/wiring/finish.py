@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ligo_cpc_snn.config.schema import BridgeKind, Config
-from ligo_cpc_snn.dataset.load import load_event
+from ligo_cpc_snn.dataset.load import EventStrain
 from ligo_cpc_snn.evaluation.efficiency import detection_metrics
 from ligo_cpc_snn.evaluation.spikes import spike_statistics
 from ligo_cpc_snn.evaluation.traces import traces_of
@@ -95,7 +95,12 @@ def _spike_statistics(cfg: Config, detection: Detection, frame_rate: float) -> d
 
 
 def run_over_event(
-    cfg: Config, functions: Functions, params: Params, data: Data, run_dir: Path, cache_dir: Path
+    cfg: Config,
+    functions: Functions,
+    params: Params,
+    data: Data,
+    event: EventStrain,
+    run_dir: Path,
 ) -> dict[str, Any]:
     """Run the detector over an event and over held-out noise, save it, return the summary."""
     assert cfg.event.gps is not None
@@ -116,7 +121,7 @@ def run_over_event(
 
     held_out = [_stack(cfg, s) for block in data.noise.validation for s in block.stretches]
     background = measure_background(run, held_out, rate, cfg.event.time_slides)
-    strain, gps_start = _stack(cfg, load_event(cfg.data, cfg.event, cache_dir).stretch)
+    strain, gps_start = _stack(cfg, event.stretch)
     found = run(strain[None], gps_start)
     result = analyse_event(Statistic(found.gps, found.value[0]), background, cfg.event.gps)
     _save_event(cfg, result, strain, gps_start, run_dir)

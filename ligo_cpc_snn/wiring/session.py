@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import jax.numpy as jnp
 
 from ligo_cpc_snn.config.save import plain, save_once
 from ligo_cpc_snn.config.schema import Config, Resume
+from ligo_cpc_snn.dataset.load import EventStrain, load_event
 from ligo_cpc_snn.reports.page import write_report
 from ligo_cpc_snn.runtime.devices import describe_device, memory_budget_bytes, peak_memory_bytes
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
-from ligo_cpc_snn.training.learner import Params, Structure, create_learner
+from ligo_cpc_snn.training.learner import Params, create_learner
 from ligo_cpc_snn.training.loop import Loop, validation_numbers
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.set_aside import set_aside
@@ -41,69 +43,144 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         Exit code: 0, or 130 when the run was asked to stop and saved its state.
     """
     begun = time.monotonic()
-    data = prepare_data(cfg, cache_dir=cache_dir, budget_bytes=memory_budget_bytes(cfg.runtime))
-    structure, params = create_learner(
-        cfg.model,
-        cfg.training.infonce,
-        detectors=len(cfg.data.detectors),
-        sample_rate_hz=cfg.data.sample_rate_hz,
-        seed=cfg.seed,
-    )
-    log.info("model: %d parameters", sum(x.size for x in jax.tree.leaves(params)))
-    functions = prepare_functions(cfg, structure, params, data)
-    log.info("ready after %.1f s", time.monotonic() - begun)
     if cfg.resume is Resume.never and (old := set_aside(run_dir / "checkpoints")):
         log.warning("resume=never: earlier checkpoints are now in %s", old)
-    checkpoints = Checkpoints(run_dir / "checkpoints", cfg.training.checkpoint)
-    try:
-        restored = _restore(cfg, checkpoints, functions, params)
-        save_once(cfg, run_dir, resuming=restored is not None)
-        trackers = build_trackers(cfg.trackers.wandb, cfg.name)
-        trackers.start(plain(cfg), run_dir, None if restored is None else int(restored.step))
+    with (
+        Interrupts() as stop,
+        Checkpoints(run_dir / "checkpoints", cfg.training.checkpoint) as kept,
+    ):
+        # What could end the run later is looked at before minutes are spent.
+        resuming = _may_resume(cfg, kept)
+        save_once(cfg, run_dir, resuming=resuming)
+        event = load_event(cfg.data, cfg.event, cache_dir) if cfg.event.name else None
+        data = prepare_data(cfg, cache_dir=cache_dir, budget_bytes=memory_budget_bytes(cfg.runtime))
+        structure, params = create_learner(
+            cfg.model,
+            cfg.training.infonce,
+            detectors=len(cfg.data.detectors),
+            sample_rate_hz=cfg.data.sample_rate_hz,
+            seed=cfg.seed,
+        )
+        log.info("model: %d parameters", sum(x.size for x in jax.tree.leaves(params)))
+        if stop.requested:
+            return INTERRUPTED
+        functions = prepare_functions(cfg, structure, params, data)
+        log.info("ready after %.1f s", time.monotonic() - begun)
+        if stop.requested:
+            return INTERRUPTED
+        run = Run(cfg, run_dir, data, functions, kept, build_trackers(cfg.trackers.wandb, cfg.name))
+        return run.complete(params, resuming, event, stop, begun)
+
+
+def _may_resume(cfg: Config, checkpoints: Checkpoints) -> bool:
+    """Return whether there is a checkpoint to go on from."""
+    found = bool(checkpoints.steps())
+    if cfg.resume is Resume.must and not found:
+        raise FileNotFoundError(
+            f"resume=must: no checkpoint in {checkpoints.directory}; use resume=auto to begin"
+        )
+    return found
+
+
+@dataclass
+class Run:
+    """A run whose data and functions are ready."""
+
+    cfg: Config
+    run_dir: Path
+    data: Data
+    functions: Functions
+    checkpoints: Checkpoints
+    trackers: Trackers
+    warnings: set[str] = field(default_factory=set)
+
+    def complete(
+        self,
+        params: Params,
+        resuming: bool,
+        event: EventStrain | None,
+        stop: Interrupts,
+        begun: float,
+    ) -> int:
+        """Train to the end, or until asked to stop; then evaluate and report."""
+        restored = self._restore(params) if resuming else None
+        step = None if restored is None else int(restored.step)
+        self.trackers.start(plain(self.cfg), self.run_dir, step)
         status = "failed"
         try:
-            state, done, warnings = _train(
-                cfg, functions, params, restored, data, checkpoints, trackers, run_dir
-            )
-            status = "finished" if done else "interrupted"
-            checkpoints.wait()
+            state, done = self._train(params, restored, stop)
+            self.checkpoints.wait()
             if done:
-                _conclude(
-                    cfg,
-                    structure,
-                    functions,
-                    state,
-                    data,
-                    trackers,
-                    run_dir,
-                    cache_dir,
-                    warnings,
-                    begun,
-                )
+                self._conclude(state, event, begun)
+            status = "finished" if done else "interrupted"
         finally:
-            trackers.finish(status)
-    finally:
-        checkpoints.close()
-    return FINISHED if done else INTERRUPTED
+            self.trackers.finish(status)
+        return FINISHED if done else INTERRUPTED
 
+    def _restore(self, params: Params) -> TrainState | None:
+        like = self.functions.phases[0].begin(params, jnp.zeros((), jnp.int32))
+        found = self.checkpoints.restore_latest(like, _description(self.cfg))
+        if found is None:
+            return None
+        state, step = found
+        log.info("resumed from the checkpoint of step %d", step)
+        return state
 
-def _restore(
-    cfg: Config, checkpoints: Checkpoints, functions: Functions, params: Params
-) -> TrainState | None:
-    if cfg.resume is Resume.never:
-        return None
-    first = functions.phases[0]
-    like = first.begin(params, jnp.zeros((), jnp.int32))
-    found = checkpoints.restore_latest(like, _description(cfg))
-    if found is None:
-        if cfg.resume is Resume.must:
-            raise FileNotFoundError(
-                f"resume=must: no checkpoint in {checkpoints.directory}; use resume=auto to begin"
+    def _train(
+        self, params: Params, restored: TrainState | None, stop: Interrupts
+    ) -> tuple[TrainState, bool]:
+        cfg, phases = self.cfg, self.functions.phases
+        bar = TrainingProgress(
+            phases[-1].last, cfg.training.batch_size, enabled=cfg.trackers.progress
+        )
+        with bar:
+            loop = Loop(
+                cfg.training,
+                cfg.model.bridge,
+                phases,
+                self.data.training,
+                self.data.validation,
+                self.checkpoints,
+                self.trackers,
+                bar,
+                stop,
+                _description(cfg),
+                validation_numbers(cfg.training.evaluate_windows, cfg.evaluation.batch_size),
+                peak_memory_bytes,
+                self._save_failure,
+                self.warnings,
             )
-        return None
-    state, step = found
-    log.info("resumed from the checkpoint of step %d", step)
-    return state
+            return loop.run(params, restored)
+
+    def _save_failure(self, state: TrainState, phase: str) -> str:
+        """Keep the state before a non-finite step, beside the run's checkpoints."""
+        folder = self.run_dir / "nonfinite"
+        set_aside(folder)  # of an earlier failure
+        with Checkpoints(folder, self.cfg.training.checkpoint) as aside:
+            aside.save(int(state.step), state, {}, _description(self.cfg) | {"phase": phase})
+        return str(folder)
+
+    def _conclude(self, state: TrainState, event: EventStrain | None, begun: float) -> None:
+        """Evaluate the last state, write metrics.json and the report."""
+        cfg, functions, params = self.cfg, self.functions, state.params
+        metrics: dict[str, Any] = finish.evaluate_windows(
+            cfg, functions, params, self.data, self.run_dir
+        )
+        if event is not None:
+            metrics |= finish.run_over_event(cfg, functions, params, self.data, event, self.run_dir)
+        metrics |= {
+            "run": {"steps": int(state.step), "seconds": time.monotonic() - begun},
+            "machine": describe_device(),
+            "versions": finish.versions(),
+            "warnings": sorted(self.warnings),
+        }
+        finish.write_metrics(self.run_dir, metrics)
+        page = write_report(self.run_dir)
+        for path in sorted((self.run_dir / "figures").glob("*.png")):
+            self.trackers.figure(int(state.step), path.stem, path)
+        self.trackers.artifact("model", self.run_dir / "checkpoints")
+        self.trackers.artifact("report", page)
+        log.info("report: %s", page)
 
 
 def _description(cfg: Config) -> dict[str, Any]:
@@ -115,76 +192,3 @@ def _description(cfg: Config) -> dict[str, Any]:
         "detectors": config["data"]["detectors"],
         "sample_rate_hz": config["data"]["sample_rate_hz"],
     }
-
-
-def _train(
-    cfg: Config,
-    functions: Functions,
-    params: Params,
-    restored: TrainState | None,
-    data: Data,
-    checkpoints: Checkpoints,
-    trackers: Trackers,
-    run_dir: Path,
-) -> tuple[TrainState, bool, set[str]]:
-    def save_failure(state: TrainState, phase: str) -> str:
-        set_aside(run_dir / "nonfinite")  # of an earlier failure
-        aside = Checkpoints(run_dir / "nonfinite", cfg.training.checkpoint)
-        aside.save(int(state.step), state, {}, _description(cfg) | {"phase": phase})
-        aside.close()
-        return str(run_dir / "nonfinite")
-
-    total = functions.phases[-1].last
-    settings = cfg.evaluation
-    warnings: set[str] = set()
-    bar = TrainingProgress(total, cfg.training.batch_size, enabled=cfg.trackers.progress)
-    with Interrupts() as stop, bar:
-        loop = Loop(
-            cfg.training,
-            cfg.model.bridge,
-            functions.phases,
-            data.training,
-            data.validation,
-            checkpoints,
-            trackers,
-            bar,
-            stop,
-            _description(cfg),
-            validation_numbers(cfg.training.evaluate_windows, settings.batch_size),
-            peak_memory_bytes,
-            save_failure,
-            warnings,
-        )
-        state, done = loop.run(params, restored)
-    return state, done, warnings
-
-
-def _conclude(
-    cfg: Config,
-    structure: Structure,
-    functions: Functions,
-    state: TrainState,
-    data: Data,
-    trackers: Trackers,
-    run_dir: Path,
-    cache_dir: Path,
-    warnings: set[str],
-    begun: float,
-) -> None:
-    """Evaluate the trained detector, write metrics.json and the report."""
-    metrics: dict[str, Any] = finish.evaluate_windows(cfg, functions, state.params, data, run_dir)
-    if cfg.event.name:
-        metrics |= finish.run_over_event(cfg, functions, state.params, data, run_dir, cache_dir)
-    metrics |= {
-        "run": {"steps": int(state.step), "seconds": time.monotonic() - begun},
-        "machine": describe_device(),
-        "versions": finish.versions(),
-        "warnings": sorted(warnings),
-    }
-    finish.write_metrics(run_dir, metrics)
-    page = write_report(run_dir)
-    for path in sorted((run_dir / "figures").glob("*.png")):
-        trackers.figure(int(state.step), path.stem, path)
-    trackers.artifact("model", run_dir / "checkpoints")
-    trackers.artifact("report", page)
-    log.info("report: %s", page)
