@@ -118,3 +118,13 @@ def test_no_file_names_a_path_of_one_machine() -> None:
         if re.search(r"[\"' =](/work/|/home/|/Users/|/root/)", line)
     ]
     assert wrong == []
+
+
+def test_documents_are_filled_in_and_their_links_exist() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "experiments").glob("*/README.md")]
+    assert len(pages) >= 3
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"@[A-Z_]+@", text), page
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            assert target.startswith("http") or (page.parent / target).exists(), (page, target)

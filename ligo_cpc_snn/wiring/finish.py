@@ -154,6 +154,16 @@ def _save_event(
     )
 
 
+def noise_caveat(cfg: Config, data: Data) -> str:
+    """Return what the intervals of the window metrics do not cover."""
+    seconds = sum(block.seconds for block in data.noise.validation)
+    return (
+        f"the {cfg.evaluation.windows} noise windows are drawn from {seconds:.0f} s of held-out "
+        "noise per detector, shifted against each other: they overlap, and the intervals cover "
+        "the drawing of windows, not the choice of this noise"
+    )
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the packages that decide a run's numbers."""
     return {name: metadata.version(name) for name in PACKAGES} | {

@@ -172,7 +172,7 @@ class Run:
             "run": {"steps": int(state.step), "seconds": time.monotonic() - begun},
             "machine": describe_device(),
             "versions": finish.versions(),
-            "warnings": sorted(self.warnings),
+            "warnings": [*sorted(self.warnings), finish.noise_caveat(cfg, self.data)],
         }
         finish.write_metrics(self.run_dir, metrics)
         page = write_report(self.run_dir)
