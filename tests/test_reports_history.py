@@ -66,7 +66,7 @@ def test_missed_event_is_said() -> None:
     found = caveats.warnings(files)
     assert "GW1 is not the loudest point of the span: that lies +3.000 s" in found[0]
     assert found[1] == "GW1 stays below the threshold: 3.00 against 4.00"
-    assert found[2] == "held-out noise in true time crosses the threshold 2 times"
+    assert found[2] == "held-out noise in true time is as loud as GW1 in 2 seconds"
     assert headline.cards(files)[0].value == "NOT the loudest point"
 
 

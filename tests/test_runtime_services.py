@@ -108,3 +108,13 @@ for _ in range(5):
 assert faults() - before < 5000, faults() - before
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_astropy_can_be_imported_after_the_log_was_set_up(tmp_path: Path) -> None:
+    """Its logger is of a class of its own: gwpy fails to import where ours was made first."""
+    code = (
+        f"from ligo_cpc_snn.runtime import logs; logs.setup({str(tmp_path)!r}); "
+        "import gwpy.timeseries"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

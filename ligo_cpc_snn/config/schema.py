@@ -283,9 +283,12 @@ class EncoderConfig:
     conv_strides: list[int] = field(default_factory=lambda: [8, 2])
 
     def __post_init__(self) -> None:
-        for name in ("features", "saturation", "patch", "stride"):
+        for name in ("features", "patch", "stride"):
             value = getattr(self, name)
-            require(value > 0, f"model.encoder.{name}={value}: expected more than 0")
+            require(value >= 1, f"model.encoder.{name}={value}: expected 1 or more")
+        require(
+            self.saturation > 0, f"model.encoder.saturation={self.saturation}: expected more than 0"
+        )
 
 
 @dataclass

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 LOG_FILE = "run.log"
-# Others' progress reports: their warnings are kept, the rest drowns ours.
+# Others' progress reports: their warnings are kept, the rest drowns ours. Not astropy's: its
+# logger must be of its own class, and asking for it before astropy is imported prevents that.
 _CHATTER = (
     "absl",
     "asyncio",
-    "astropy",
     "filelock",
     "flax",
     "fsspec",
