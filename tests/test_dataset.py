@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 from tiny import tiny
 
-from ligo_cpc_snn.config.schema import Source
-from ligo_cpc_snn.dataset.banks import Banks, SignalBank, Stretch, build_noise_bank
+from ligo_cpc_snn.config.data_schema import Source
+from ligo_cpc_snn.dataset.banks import (
+    Banks,
+    SignalBank,
+    Stretch,
+    build_noise_bank,
+    no_glitches,
+    no_transients,
+)
 from ligo_cpc_snn.dataset.build import BankError, build_banks, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.load import load_noise
 from ligo_cpc_snn.dataset.noise import real_noise, synthetic_noise
@@ -66,7 +73,8 @@ def flat_banks(signals: int = 3) -> Banks:
     noise = build_noise_bank([[Stretch(np.zeros(64, np.float32), 0)]] * 2, 16)
     strain = np.zeros((signals, 2, 24), np.float32)
     strain[:, :, 14] = 1.0  # the merger
-    return jax.device_put(Banks(noise, SignalBank(strain, np.zeros((signals, 2), np.int32))))
+    bank = SignalBank(strain, np.zeros((signals, 2), np.int32), np.ones(signals, np.float32))
+    return jax.device_put(Banks(noise, bank, no_glitches(16), no_transients()))
 
 
 def test_signals_have_the_drawn_snr_and_place():

@@ -2,7 +2,12 @@
 
 import pytest
 
-from ligo_cpc_snn.config.schema import Distribution, PopulationConfig, PriorConfig, SignalsConfig
+from ligo_cpc_snn.config.signals_schema import (
+    Distribution,
+    PopulationConfig,
+    PriorConfig,
+    SignalsConfig,
+)
 from ligo_cpc_snn.signals.duration import check_duration, chirp_time, longest_chirp_time
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ligo_cpc_snn.config.schema import Distribution, PopulationConfig, PriorConfig
+from ligo_cpc_snn.config.signals_schema import Distribution, PopulationConfig, PriorConfig
 from ligo_cpc_snn.signals.population import draw
 
 N = 4000

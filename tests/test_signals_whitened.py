@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, design_filter, whiten
-from ligo_cpc_snn.config.schema import Distribution, PopulationConfig, PriorConfig, SignalsConfig
+from ligo_cpc_snn.config.signals_schema import (
+    Distribution,
+    PopulationConfig,
+    PriorConfig,
+    SignalsConfig,
+)
 from ligo_cpc_snn.signals.projection import project
 from ligo_cpc_snn.signals.waveforms import polarizations
 from ligo_cpc_snn.signals.whitened import (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gwosc_server import GwoscServer
 
-from ligo_cpc_snn.config.schema import GwoscConfig
+from ligo_cpc_snn.config.data_schema import GwoscConfig
 from ligo_cpc_snn.strain.download import GwoscError, download
 from ligo_cpc_snn.strain.gwosc import (
     fetch_segments,

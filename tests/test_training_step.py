@@ -10,7 +10,14 @@ import pytest
 from tiny import tiny
 
 from ligo_cpc_snn.config.schema import BridgeKind, ContextKind, Neuron, Schedule, SnrRange
-from ligo_cpc_snn.dataset.banks import Banks, SignalBank, Stretch, build_noise_bank
+from ligo_cpc_snn.dataset.banks import (
+    Banks,
+    SignalBank,
+    Stretch,
+    build_noise_bank,
+    no_glitches,
+    no_transients,
+)
 from ligo_cpc_snn.dataset.sampling import build_sampler, signal_layout
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.training.learner import PARTS, create_learner
@@ -33,8 +40,10 @@ def banks_of(cfg) -> Banks:
     chirp = np.sin(80 * time**3)[None, None] * np.ones((8, 2, 1))
     signals = (chirp / np.linalg.norm(chirp, axis=(1, 2), keepdims=True)).astype(np.float32)
     psd = np.zeros((8, 2), np.int32)
-    bank = Banks(build_noise_bank(noise, cfg.data.window_samples), SignalBank(signals, psd))
-    return jax.device_put(bank)
+    window = cfg.data.window_samples
+    bank = SignalBank(signals, psd, np.ones(8, np.float32))
+    parts = build_noise_bank(noise, window), bank, no_glitches(window), no_transients()
+    return jax.device_put(Banks(*parts))
 
 
 def phase_of(cfg, name="finetune", banks=None):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ligo_cpc_snn.config.data_schema import Source
 from ligo_cpc_snn.config.errors import suggest
-from ligo_cpc_snn.config.schema import Config, Source
+from ligo_cpc_snn.config.schema import Config
 
 DETECTORS = ("H1", "L1", "V1", "K1")
 

@@ -12,6 +12,7 @@ from typing import Any
 from ligo_cpc_snn.config import schema
 from ligo_cpc_snn.config.fields import field_types
 from ligo_cpc_snn.config.overrides import groups
+from ligo_cpc_snn.config.signals_schema import PriorConfig
 
 _USAGE = """\
 {description}
@@ -100,7 +101,7 @@ def _settings(section: type, defaults: Any, prefix: str) -> Iterator[str]:
 
 
 def _section(kind: Any, value: Any, key: str) -> Iterator[str]:
-    if isinstance(value, schema.PriorConfig):  # nine of them, one line each
+    if isinstance(value, PriorConfig):  # many of them, one line each
         yield _line(f"{key}.{{kind,low,high}}", f"{value.kind.name} {value.low:g} {value.high:g}")
         return
     yield from _settings(kind, value, f"{key}.")

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from ligo_cpc_snn.config.data_schema import Source
 from ligo_cpc_snn.config.errors import suggest
-from ligo_cpc_snn.config.schema import Config, Source
+from ligo_cpc_snn.config.schema import Config
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # Below this many expected false positives a rate is noise itself.

@@ -1,4 +1,4 @@
-"""Every setting of a run, with its default and its unit.
+"""Every setting of a run, with its default and its unit; those of the data in `data_schema`.
 
 No JAX here: a config is read, checked and printed before JAX is imported. YAML
 files in `conf/` hold differences from these defaults. Checks that need one
@@ -11,6 +11,9 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
+from ligo_cpc_snn.config.data_schema import DataConfig
+from ligo_cpc_snn.config.requirement import require
+
 
 class Platform(Enum):
     """Where JAX runs; `auto` takes the first usable of cuda, mps, metal, cpu."""
@@ -20,23 +23,6 @@ class Platform(Enum):
     cuda = "cuda"
     metal = "metal"
     mps = "mps"
-
-
-class Source(Enum):
-    """Where noise comes from: simulated, or recorded by the detectors."""
-
-    synthetic = "synthetic"
-    real = "real"
-
-
-class Distribution(Enum):
-    """Shape of a prior; `sine` and `cosine` are isotropic angles."""
-
-    fixed = "fixed"
-    uniform = "uniform"
-    log_uniform = "log_uniform"
-    sine = "sine"
-    cosine = "cosine"
 
 
 class EncoderKind(Enum):
@@ -115,12 +101,6 @@ class WandbMode(Enum):
     disabled = "disabled"
 
 
-def require(condition: bool, message: str) -> None:
-    """Raise a `ValueError` with `message` unless `condition` holds."""
-    if not condition:
-        raise ValueError(message)
-
-
 @dataclass
 class RuntimeConfig:
     platform: Platform = Platform.auto
@@ -133,141 +113,6 @@ class RuntimeConfig:
         require(
             0 < self.memory_fraction <= 1,
             f"runtime.memory_fraction={self.memory_fraction}: expected a number in (0, 1]",
-        )
-
-
-@dataclass
-class PriorConfig:
-    """One source parameter: `fixed` takes `low`; angles of `sine`, `cosine` are in rad."""
-
-    kind: Distribution = Distribution.uniform
-    low: float = 0.0
-    high: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(
-            self.kind is Distribution.fixed or self.low <= self.high,
-            f"prior with low={self.low} and high={self.high}: expected low <= high",
-        )
-        require(
-            self.kind is not Distribution.log_uniform or self.low > 0,
-            f"log_uniform prior with low={self.low}: expected low > 0",
-        )
-
-
-def _prior(kind: Distribution, low: float, high: float) -> Any:
-    return field(default_factory=lambda: PriorConfig(kind, low, high))
-
-
-@dataclass
-class PopulationConfig:
-    """Binary black holes; masses are in the detector frame, the heavier is mass_1."""
-
-    mass_1: PriorConfig = _prior(Distribution.uniform, 10.0, 50.0)  # solar masses
-    mass_2: PriorConfig = _prior(Distribution.uniform, 10.0, 50.0)  # solar masses
-    spin_1z: PriorConfig = _prior(Distribution.uniform, -0.9, 0.9)
-    spin_2z: PriorConfig = _prior(Distribution.uniform, -0.9, 0.9)
-    right_ascension: PriorConfig = _prior(Distribution.uniform, 0.0, 6.283185307179586)
-    declination: PriorConfig = _prior(Distribution.cosine, -1.5707963267948966, 1.5707963267948966)
-    inclination: PriorConfig = _prior(Distribution.sine, 0.0, 3.141592653589793)
-    polarization: PriorConfig = _prior(Distribution.uniform, 0.0, 3.141592653589793)
-    phase: PriorConfig = _prior(Distribution.uniform, 0.0, 6.283185307179586)
-
-
-@dataclass
-class SignalsConfig:
-    population: PopulationConfig = field(default_factory=PopulationConfig)
-    bank_size: int = 8192  # training signals; validation has its own bank
-    validation_bank_size: int = 1024
-    duration_seconds: float = 8.0  # of the waveform before it is cropped
-    reference_hz: float = 20.0
-    merger_earliest: float = 0.6  # merger time as a fraction of the window
-    merger_latest: float = 0.95
-    signal_fraction: float = 0.5  # of the examples in a batch
-    decoy_fraction: float = 0.0  # of the others: a signal in one detector only, as a glitch
-
-    def __post_init__(self) -> None:
-        require(
-            0 < self.merger_earliest <= self.merger_latest <= 1,
-            f"data.signals.merger_earliest={self.merger_earliest} and "
-            f"merger_latest={self.merger_latest}: expected 0 < earliest <= latest <= 1",
-        )
-        for name in ("signal_fraction", "decoy_fraction"):
-            require(
-                0 <= getattr(self, name) <= 1,
-                f"data.signals.{name}={getattr(self, name)}: expected a number from 0 to 1",
-            )
-
-
-@dataclass
-class SyntheticConfig:
-    """Gaussian noise; `psd_files` maps a detector to a file of Hz and strain/sqrt(Hz)."""
-
-    psd_files: dict[str, str] = field(default_factory=dict)  # others: analytic aLIGO
-    seconds: float = 512.0  # per detector, training
-    validation_seconds: float = 256.0
-
-
-@dataclass
-class GwoscConfig:
-    """Open data from gwosc.org: spans around events, or one span of GPS time."""
-
-    host: str = "https://gwosc.org"
-    events: list[str] = field(default_factory=list)
-    event_seconds: float = 256.0  # of strain around each event
-    start: int | None = None  # GPS s
-    end: int | None = None  # GPS s
-
-
-@dataclass
-class RealConfig:
-    """How recorded strain is used."""
-
-    exclude_files: list[str] = field(default_factory=list)  # patterns, as "*injections*"
-    psd_seconds: float = 256.0  # longest stretch whitened with one PSD
-    events_file: str | None = None  # GWOSC's event-versions export (CSV)
-    event_margin_seconds: float = 2.0  # cut around each known event
-    exclude_gps: list[str] = field(default_factory=list)  # "start-end" held out entirely
-    minimum_seconds: float = 16.0  # shorter stretches are left out
-    validation_fraction: float = 0.25  # of the time, the latest
-
-
-@dataclass
-class DataConfig:
-    source: Source = Source.synthetic
-    detectors: list[str] = field(default_factory=lambda: ["H1", "L1"])
-    sample_rate_hz: int = 2048
-    window_seconds: float = 1.0
-    highpass_hz: float = 20.0
-    lowpass_hz: float | None = None  # None: 0.9 of the Nyquist frequency
-    psd_segment_seconds: float = 4.0  # Welch segment
-    filter_seconds: float = 2.0  # whitening filter; half of it is cropped at each edge
-    signals: SignalsConfig = field(default_factory=SignalsConfig)
-    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
-    strain_dir: str | None = None  # real strain from files; None: from GWOSC
-    gwosc: GwoscConfig = field(default_factory=GwoscConfig)
-    real: RealConfig = field(default_factory=RealConfig)
-
-    @property
-    def window_samples(self) -> int:
-        return round(self.window_seconds * self.sample_rate_hz)
-
-    @property
-    def band_hz(self) -> tuple[float, float]:
-        """Pass band (low, high) in Hz."""
-        return self.highpass_hz, self.lowpass_hz or 0.45 * self.sample_rate_hz
-
-    def __post_init__(self) -> None:
-        samples = self.window_seconds * self.sample_rate_hz
-        require(
-            abs(samples - round(samples)) < 1e-6 and samples >= 1,
-            f"data.window_seconds={self.window_seconds} is not a whole number of samples at "
-            f"{self.sample_rate_hz} Hz; use {max(1, round(samples)) / self.sample_rate_hz}",
-        )
-        require(
-            0 < self.band_hz[0] < self.band_hz[1] <= self.sample_rate_hz / 2,
-            f"data.highpass_hz={self.highpass_hz} and lowpass_hz={self.band_hz[1]}: expected "
-            f"0 < highpass < lowpass <= {self.sample_rate_hz / 2} Hz (half of sample_rate_hz)",
         )
 
 

@@ -29,17 +29,58 @@ class NoiseBank(NamedTuple):
 
 
 class SignalBank(NamedTuple):
-    """Whitened signals of unit network SNR, and per detector the number of their PSD."""
+    """Whitened signals of unit network SNR, and per detector the number of their PSD.
+
+    `snr` is the network SNR that each has at the distance drawn for it.
+    """
 
     strain: Float[HostOrDevice, "signal detector time"]
     psd: Int[HostOrDevice, "signal detector"]
+    snr: Float[HostOrDevice, "signal"]
+
+
+class GlitchBank(NamedTuple):
+    """Whitened simulated glitches of unit SNR, each for one detector and one PSD."""
+
+    strain: Float[HostOrDevice, "glitch time"]
+    detector: Int[HostOrDevice, "glitch"]
+    psd: Int[HostOrDevice, "glitch"]
+
+
+class Transients(NamedTuple):
+    """Transients found in the noise: crops of `detector` that begin in `first..last` hold one."""
+
+    detector: Int[HostOrDevice, "transient"]
+    first: Int[HostOrDevice, "transient"]
+    last: Int[HostOrDevice, "transient"]
+
+
+class HardCrops(NamedTuple):
+    """Noise the current model takes for signals: where its crops begin; `filled` of them are."""
+
+    starts: Int[HostOrDevice, "crop detector"]
+    filled: Int[HostOrDevice, ""]
 
 
 class Banks(NamedTuple):
-    """Noise and signals that were whitened with the same numbered PSDs."""
+    """Noise, signals and glitches that were whitened with the same numbered PSDs."""
 
     noise: NoiseBank
     signals: SignalBank
+    glitches: GlitchBank
+    transients: Transients
+
+
+def no_glitches(samples: int) -> GlitchBank:
+    """Return a bank of no simulated glitches, which would have `samples` samples."""
+    nothing = np.zeros(0, np.int32)
+    return GlitchBank(np.zeros((0, samples), np.float32), nothing, nothing)
+
+
+def no_transients() -> Transients:
+    """Return a list of no transients."""
+    nothing = np.zeros(0, np.int32)
+    return Transients(nothing, nothing, nothing)
 
 
 class Stretch(NamedTuple):

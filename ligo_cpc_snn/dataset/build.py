@@ -7,8 +7,15 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from ligo_cpc_snn.config.schema import DataConfig
-from ligo_cpc_snn.dataset.banks import Banks, SignalBank, Stretch, build_noise_bank
+from ligo_cpc_snn.config.data_schema import DataConfig
+from ligo_cpc_snn.dataset.banks import (
+    Banks,
+    SignalBank,
+    Stretch,
+    build_noise_bank,
+    no_glitches,
+    no_transients,
+)
 from ligo_cpc_snn.dataset.noise import NoiseBlock
 from ligo_cpc_snn.dataset.sampling import signal_layout
 from ligo_cpc_snn.rng import stream
@@ -94,16 +101,20 @@ def build_banks(
     noise = build_noise_bank(
         [_stretches(blocks, detector) for detector in data.detectors], data.window_samples
     )
-    key, numbers, strain = stream(seed, f"signals {name}"), [], []
+    key, parts = stream(seed, f"signals {name}"), []
     for number, count in enumerate(_shares(blocks, signals)):
-        strain.append(_signals(jax.random.fold_in(key, number), blocks[number], data, count))
-        numbers.append(np.full((count, len(data.detectors)), number, np.int32))
-    return Banks(noise, SignalBank(np.concatenate(strain), np.concatenate(numbers)))
+        strain, snr = _signals(jax.random.fold_in(key, number), blocks[number], data, count)
+        psd = np.full((count, len(data.detectors)), number, np.int32)
+        parts.append(SignalBank(strain, psd, snr))
+    bank = SignalBank(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Banks(noise, bank, no_glitches(data.window_samples), no_transients())
 
 
-def _signals(key: Key[Array, ""], block: NoiseBlock, data: DataConfig, count: int) -> np.ndarray:
+def _signals(
+    key: Key[Array, ""], block: NoiseBlock, data: DataConfig, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     layout = signal_layout(data)
-    strain, _ = whitened_signals(
+    strain, drawn = whitened_signals(
         key,
         data.signals,
         count=count,
@@ -113,7 +124,7 @@ def _signals(key: Key[Array, ""], block: NoiseBlock, data: DataConfig, count: in
         samples_before=layout.before,
         samples_after=layout.after,
     )
-    return strain
+    return strain, drawn["network_snr"].astype(np.float32)
 
 
 def _stretches(blocks: Sequence[NoiseBlock], detector: str) -> list[Stretch]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ligo_cpc_snn.config.schema import DataConfig, EventConfig, Source
+from ligo_cpc_snn.config.data_schema import DataConfig, Source
+from ligo_cpc_snn.config.schema import EventConfig
 from ligo_cpc_snn.dataset.build import BankPlan, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.noise import (
     NoiseBlock,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ligo_cpc_snn.conditioning.psd import median_welch_asd
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, design_filter, whiten
-from ligo_cpc_snn.config.schema import DataConfig
+from ligo_cpc_snn.config.data_schema import DataConfig
 from ligo_cpc_snn.strain.coincidence import Coincident, coincident, split_by_time
 from ligo_cpc_snn.strain.curves import Asd, aligo_curve, read_asd
 from ligo_cpc_snn.strain.noise import coloured_noise

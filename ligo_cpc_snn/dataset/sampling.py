@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt32
 
-from ligo_cpc_snn.config.schema import DataConfig
+from ligo_cpc_snn.config.data_schema import DataConfig
 from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, SignalBank
 from ligo_cpc_snn.types import Batch
 
@@ -59,7 +59,7 @@ class Sampler:
         numbers = jax.random.bits(of_numbers, (2, n))
         index = _below(numbers[0], psd.shape[0])
         place = self.earliest + _below(numbers[1], self.latest + 1 - self.earliest)
-        noise = draw_noise(banks.noise, of_noise, psd[index], self.window)
+        noise = draw_noise(banks.noise, of_noise, psd[index], self.window).astype(jnp.float32)
         # Signals are spread evenly over the batch, the same number in each.
         edges = jnp.floor(jnp.arange(n + 1) * self.signal_fraction + 1e-6)
         label = jnp.diff(edges).astype(noise.dtype)
@@ -84,7 +84,7 @@ class Sampler:
 
         def one(i: Array, start: Array) -> Array:
             size = (1, detectors, self.window)
-            return jax.lax.dynamic_slice(strain, (i, 0, start), size)[0]
+            return jax.lax.dynamic_slice(strain, (i, 0, start), size)[0].astype(jnp.float32)
 
         return jax.vmap(one)(index, self.merger - place)
 

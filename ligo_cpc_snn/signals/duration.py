@@ -2,7 +2,12 @@
 
 import math
 
-from ligo_cpc_snn.config.schema import Distribution, PopulationConfig, PriorConfig, SignalsConfig
+from ligo_cpc_snn.config.signals_schema import (
+    Distribution,
+    PopulationConfig,
+    PriorConfig,
+    SignalsConfig,
+)
 from ligo_cpc_snn.signals.waveforms import SOLAR_MASS_SECONDS
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ligo_cpc_snn.config.schema import Distribution, PopulationConfig, PriorConfig
+from ligo_cpc_snn.config.signals_schema import Distribution, PopulationConfig, PriorConfig
 
 
 def draw(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, response
-from ligo_cpc_snn.config.schema import SignalsConfig
+from ligo_cpc_snn.config.signals_schema import SignalsConfig
 from ligo_cpc_snn.signals.duration import check_duration
 from ligo_cpc_snn.signals.population import draw
 from ligo_cpc_snn.signals.projection import network_response

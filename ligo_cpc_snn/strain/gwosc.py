@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ligo_cpc_snn.config.schema import GwoscConfig
+from ligo_cpc_snn.config.data_schema import GwoscConfig
 from ligo_cpc_snn.strain.download import GwoscError, download
 from ligo_cpc_snn.strain.files import read_strain
 from ligo_cpc_snn.strain.segments import (
