@@ -33,6 +33,7 @@ def draw(
             n,
         )
         for field in fields(population_cfg)
+        if isinstance(getattr(population_cfg, field.name), PriorConfig)
     }
     swap = drawn["mass_2"] > drawn["mass_1"]
     for first, second in (("mass_1", "mass_2"), ("spin_1z", "spin_2z")):
@@ -59,6 +60,9 @@ def _quantile(
             return low + u * (high - low)
         case Distribution.log_uniform:
             return low * (high / low) ** u
+        case Distribution.power_law:
+            power = jnp.float32(3.0)
+            return (low**power + u * (high**power - low**power)) ** (1 / power)
         case Distribution.sine:
             return jnp.arccos(jnp.cos(low) + u * (jnp.cos(high) - jnp.cos(low)))
         case Distribution.cosine:
