@@ -1,5 +1,7 @@
 """Measure the stages of a run against their ceilings: `ligo-benchmark`.
 
+`ligo-benchmark data` compares the making of training data with PyCBC, ml4gw and gwpy.
+
 Options beside the overrides of any config key, as model.snn.widths=[256,128]:
 """
 
@@ -27,7 +29,12 @@ REPEATS = 30
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table; exit 1 when a ceiling is missed."""
+    """Print the table; exit 1 when a ceiling or an aim is missed."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["data"]:
+        from ligo_cpc_snn.benchmarking.data import main as compare_data
+
+        return compare_data(arguments[1:])
     parser = argparse.ArgumentParser("ligo-benchmark", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="timed calls of each stage")

@@ -18,6 +18,6 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 from jaxtyping import install_import_hook  # noqa: E402 (after the environment)
 
 PACKAGES = "strain signals conditioning dataset models objectives search evaluation"
-TRAINING = "accumulation learner loop optimiser phases step validation"
+TRAINING = "accumulation learner loop mining optimiser phases step validation"
 CHECKED = [*PACKAGES.split(), *(f"training.{name}" for name in TRAINING.split())]
 install_import_hook([f"ligo_cpc_snn.{name}" for name in CHECKED], "typechecker.check")

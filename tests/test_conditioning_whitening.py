@@ -1,22 +1,28 @@
 """Whitening: noise becomes white, a signal's norm becomes its signal-to-noise ratio."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import signal
 
 from ligo_cpc_snn.conditioning.psd import median_welch_asd
+from ligo_cpc_snn.conditioning.recolouring import design_recolouring
 from ligo_cpc_snn.conditioning.whitening import (
     WhiteningFilter,
+    apply_filter,
     band_pass,
     design_filter,
     response,
     whiten,
+    whitened_density,
 )
 from ligo_cpc_snn.strain.curves import aligo_curve
 from ligo_cpc_snn.strain.noise import coloured_noise
 
 RATE = 2048
 BAND = (20.0, 900.0)
+GOLDEN = Path(__file__).parent / "golden" / "conditioning.npz"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +108,82 @@ def test_whitens_with_an_estimated_density(noise: np.ndarray) -> None:
     whitened = whiten(noise, design_filter(frequencies, asd, RATE, 2.0, BAND))
     _, power = signal.welch(whitened.astype(np.float64), RATE, nperseg=RATE)
     np.testing.assert_allclose(power[30:800], 2 / RATE, rtol=0.25)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_a_sample_uses_the_strain_within_the_stated_lengths_only(seconds: float) -> None:
+    curve = aligo_curve()
+    short = design_filter(curve.frequencies, curve.values, RATE, seconds, BAND)
+    assert short.seconds_before == short.seconds_after == seconds / 2
+    rng = np.random.default_rng(7)
+    strain = coloured_noise(rng, curve, samples=8 * RATE, sample_rate_hz=RATE)
+    sample = 3 * RATE + 17  # of what comes out; it belongs to this and `crop` samples later
+    centre = sample + short.crop
+    before, after = (round(s * RATE) for s in (short.seconds_before, short.seconds_after))
+    other = 1e-21 * rng.standard_normal(strain.size)
+    other[centre - before : centre + after + 1] = strain[centre - before : centre + after + 1]
+    assert whiten(other, short)[sample] == pytest.approx(whiten(strain, short)[sample], abs=1e-6)
+    # Not further, but all of it: taps near the ends are small, not nothing.
+    assert np.all(short.taps[[0, 1, -2, -1]] != 0)
+    assert whiten(strain, short).size == strain.size - before - after
+
+
+def test_truncation_is_pycbcs_inside_the_band() -> None:
+    """Its `inverse_spectrum_truncation` with a Hann taper, from a PSD with two lines."""
+    golden = np.load(GOLDEN)
+    rate, segment, seconds = golden["settings"].tolist()
+    strain = golden["strain"].astype(np.float64) * 1e-21
+    frequencies, asd = median_welch_asd(strain, rate, segment)
+    ours = whiten(strain, design_filter(frequencies, asd, rate, seconds, (15.0, 256.0)))
+    theirs = golden["whitened"].astype(np.float64) * np.sqrt(2 / rate)  # PyCBC's is 1/sqrt(Hz)
+    assert ours.size == theirs.size  # it crops as many
+    inside = signal.butter(8, (25, 200), "bandpass", fs=rate, output="sos")
+    one, other = (signal.sosfiltfilt(inside, x)[rate:-rate] for x in (ours, theirs))
+    # What is left is at the lines: both interpolate the PSD, on grids of 1/16 and 1/32 Hz.
+    assert np.std(one - other) < 0.02 * np.std(other)
+    lines = signal.iirnotch(60, 10, rate), signal.iirnotch(180.3, 30, rate)
+    for b, a in lines:
+        one, other = signal.filtfilt(b, a, one), signal.filtfilt(b, a, other)
+    assert np.std(one - other) < 0.005 * np.std(other)
+
+
+def test_the_density_that_a_filter_whitens_is_the_one_it_was_designed_for(
+    design: WhiteningFilter,
+) -> None:
+    frequencies, asd = whitened_density(design, 300)
+    assert frequencies[0] == pytest.approx(22)
+    assert frequencies[-1] == pytest.approx(855)
+    # At the band's very edge the taper reaches beyond it.
+    np.testing.assert_allclose(asd[2:], aligo_curve().at(frequencies[2:]), rtol=2e-3)
+
+
+def test_recoloured_noise_has_the_density_wanted(noise: np.ndarray) -> None:
+    own, grid = aligo_curve(), np.linspace(0, RATE / 2, 8 * RATE + 1)
+    target = aligo_curve().at(grid) * (1 + (grid / 100) ** 0.5) * 3
+    colouring = design_recolouring((grid, own.at(grid)), (grid, target), RATE, 2.0, BAND)
+    assert colouring.crop == RATE
+    recoloured = apply_filter(noise, colouring)
+    frequencies, power = signal.welch(recoloured, RATE, window=("kaiser", 12.0), nperseg=2 * RATE)
+    inside = (frequencies > BAND[0]) & (frequencies < BAND[1])
+    ratio = power[inside] / np.interp(frequencies[inside], grid, target) ** 2
+    assert ratio.mean() == pytest.approx(1, abs=0.01)
+    assert ratio.std() < 0.15
+    whitened = whiten(recoloured, design_filter(grid, target, RATE, 2.0, BAND))
+    assert whitened.var() == pytest.approx(880 / 1024, rel=0.05)
+
+
+def test_a_glitch_is_as_loud_after_recolouring() -> None:
+    grid = np.linspace(0, RATE / 2, 8 * RATE + 1)
+    own, target = aligo_curve().at(grid), aligo_curve().at(grid) * (2 + np.cos(grid / 90))
+    burst = np.zeros(8 * RATE)
+    times = np.arange(burst.size) / RATE - 4
+    burst += 1e-21 * np.exp(-((times / 0.02) ** 2)) * np.sin(2 * np.pi * 150 * times)
+    colouring = design_recolouring((grid, own), (grid, target), RATE, 2.0, BAND)
+    before, after = (design_filter(grid, asd, RATE, 2.0, BAND) for asd in (own, target))
+    loudness = np.linalg.norm(whiten(burst, before))
+    assert np.linalg.norm(whiten(apply_filter(burst, colouring), after)) == pytest.approx(
+        loudness, rel=1e-3
+    )
 
 
 def test_short_strain_is_an_error(design: WhiteningFilter) -> None:

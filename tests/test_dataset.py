@@ -20,7 +20,9 @@ from ligo_cpc_snn.dataset.banks import (
 )
 from ligo_cpc_snn.dataset.build import BankError, build_banks, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.load import load_noise
-from ligo_cpc_snn.dataset.noise import real_noise, synthetic_noise
+from ligo_cpc_snn.dataset.negatives import Shares
+from ligo_cpc_snn.dataset.noise import synthetic_noise
+from ligo_cpc_snn.dataset.recorded import real_noise
 from ligo_cpc_snn.dataset.sampling import Sampler, build_sampler, draw_noise
 from ligo_cpc_snn.strain.segments import StrainSegment
 
@@ -90,7 +92,7 @@ def test_signals_have_the_drawn_snr_and_place():
 
 
 def test_decoys_are_noise_with_a_signal_in_one_detector_only():
-    sampler = Sampler(400, 16, 14, 6, 14, signal_fraction=0.25, decoy_fraction=0.5)
+    sampler = Sampler(400, 16, 14, 6, 14, signal_fraction=0.25, negatives=Shares(decoy=0.5))
     batch = jax.jit(sampler)(flat_banks(), jax.random.key(3), 5.0, 9.0)
     heard = np.asarray(batch.strain).max(axis=-1) > 0
     noise = np.asarray(batch.label) == 0
@@ -163,33 +165,16 @@ def recorded(detector: str, gps: float, seconds: float, seed: int) -> StrainSegm
 
 def real_data(**settings):
     data = tiny().data
-    real = dataclasses.replace(data.real, minimum_seconds=8.0, psd_seconds=32.0, **settings)
+    lengths = {"minimum_seconds": 8.0, "psd_seconds": 32.0, "block_seconds": 8}
+    real = dataclasses.replace(data.real, **(lengths | settings))
     return dataclasses.replace(data, source=Source.real, real=real)
-
-
-def spans(blocks) -> list[tuple[float, float]]:
-    return [(s["H1"].gps_start, s["H1"].gps_end) for b in blocks for s in b.stretches]
-
-
-def test_validation_noise_comes_after_training_noise_and_events_are_left_out():
-    segments = [recorded(name, 1000.0, 200.0, i) for i, name in enumerate(("H1", "L1"))]
-    data = real_data(exclude_gps=["1100-1110"])
-    train, validation = real_noise(segments, data, {"GW": 1040.0})
-    assert max(end for _, end in spans(train)) <= min(start for start, _ in spans(validation))
-    for start, end in spans(train + validation):
-        assert end <= 1038.0 or start >= 1042.0
-        assert end <= 1100.0 or start >= 1110.0
-        assert end - start <= 32.0
-    held = sum(block.seconds for block in validation)
-    assert held / (held + sum(block.seconds for block in train)) == pytest.approx(0.25, abs=0.05)
-    assert all(b.stretches[0]["L1"].gps_start == b.stretches[0]["H1"].gps_start for b in train)
 
 
 def test_recorded_noise_is_whitened_with_its_own_psd():
     quiet, loud = recorded("H1", 1000.0, 64.0, 1), recorded("L1", 1000.0, 64.0, 2)
     loud = dataclasses.replace(loud, strain=loud.strain * 30)
-    train, _ = real_noise([quiet, loud], real_data(), {})
-    for stretch in (s for block in train for s in block.stretches):
+    noise = real_noise([quiet, loud], real_data(), {})
+    for stretch in (s for block in noise.training for s in block.stretches):
         for segment in stretch.values():
             low, high = real_data().band_hz
             assert segment.strain.var() == pytest.approx((high - low) / 256, rel=0.15)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, design_filter, response, whiten
+from ligo_cpc_snn.config.signals_schema import Approximant
 from ligo_cpc_snn.signals.projection import project
 from ligo_cpc_snn.signals.waveforms import polarizations
 from ligo_cpc_snn.strain.curves import aligo_curve
@@ -64,7 +65,8 @@ def injections() -> dict[str, np.ndarray]:
 
 def ours(one: dict[str, np.ndarray], whitening: WhiteningFilter) -> np.ndarray:
     """Return our whitened strain of one source, (detector, time), and nothing else."""
-    plus, cross = polarizations(one, FREQUENCIES, 20.0, lowest_hz=20.0)
+    model = Approximant.IMRPhenomXAS
+    plus, cross = polarizations(model, one, FREQUENCIES, 20.0, lowest_hz=20.0)
     gps = float(one["gps"][0])
     h = np.asarray(project(plus, cross, one, FREQUENCIES, DETECTORS, gps))[0]
     h = h * response(whitening, FREQUENCIES) * RATE * (1000 / one["distance"][0])

@@ -6,6 +6,7 @@ import pytest
 
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, design_filter, whiten
 from ligo_cpc_snn.config.signals_schema import (
+    Approximant,
     Distribution,
     PopulationConfig,
     PriorConfig,
@@ -89,7 +90,7 @@ def test_optimal_snr_agrees_with_an_independent_integral(
     frequencies = np.fft.rfftfreq(8 * RATE, 1 / RATE)
     band = (frequencies >= 22) & (frequencies <= 855)  # inside the band's edges
     few = {name: values[:10] for name, values in parameters.items()}
-    plus, cross = polarizations(few, frequencies[band], 20.0)
+    plus, cross = polarizations(Approximant.IMRPhenomD, few, frequencies[band], 20.0)
     h = np.asarray(project(plus, cross, few, frequencies[band], DETECTORS, GPS))
     for d, curve in enumerate(curves):
         density = 4 * np.abs(h[:, d]) ** 2 / curve.at(frequencies[band]) ** 2
@@ -105,7 +106,9 @@ def test_injecting_before_whitening_equals_adding_after(
     whitened, parameters = bank
     frequencies = np.fft.rfftfreq(8 * RATE, 1 / RATE)
     few = {name: values[:4] for name, values in parameters.items()}
-    plus, cross = polarizations(few, frequencies, 20.0, lowest_hz=BAND[0])
+    plus, cross = polarizations(
+        Approximant.IMRPhenomD, few, frequencies, 20.0, lowest_hz=BAND[0]
+    )
     h = np.asarray(project(plus, cross, few, frequencies, DETECTORS, GPS))
     strain = np.fft.irfft(h * RATE, axis=-1) * (10 / parameters["network_snr"][:4, None, None])
     merger = 20 * RATE

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ligo_cpc_snn.strain.curves import Asd, aligo_asd, aligo_curve, read_asd
+from ligo_cpc_snn.strain.curves import Asd, aligo_asd, aligo_curve, perturbed, read_asd
 
 PSD = Path(__file__).parents[2] / "shared" / "data" / "psd"
 needs_psd = pytest.mark.skipif(not PSD.is_dir(), reason=f"no folder {PSD}")
@@ -36,6 +36,32 @@ def test_interpolates_power_laws_exactly() -> None:
 def test_the_curve_is_the_fit() -> None:
     frequencies = np.linspace(15, 1024, 300)
     np.testing.assert_allclose(aligo_curve().at(frequencies), aligo_asd(frequencies), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("rms", "octaves"), [(0.1, 0.5), (0.4, 2.0)])
+def test_perturbations_have_the_rms_and_the_scale_asked_for(rms: float, octaves: float) -> None:
+    curve = Asd(2.0 ** np.linspace(3, 10, 281), np.full(281, 1e-23))
+    rng = np.random.default_rng(0)
+    logs = np.array(
+        [np.log(perturbed(curve, rng, rms=rms, octaves=octaves).values / 1e-23) for _ in range(800)]
+    )
+    assert logs.std() == pytest.approx(rms, rel=0.05)
+    assert abs(logs.mean()) < 0.1 * rms
+    for steps in (round(40 * octaves), round(80 * octaves)):  # 40 points an octave
+        one, other = logs[:, :-steps].ravel(), logs[:, steps:].ravel()
+        expected = np.exp(-((steps / 40 / octaves) ** 2) / 2)
+        assert np.corrcoef(one, other)[0, 1] == pytest.approx(expected, abs=0.08)
+
+
+def test_a_perturbation_keeps_lines_and_its_stream_repeats() -> None:
+    values = np.full(500, 1e-23)
+    values[250] *= 100
+    curve = Asd(np.geomspace(10, 1000, 500), values)
+    one, again = (perturbed(curve, np.random.default_rng(4), rms=0.1, octaves=0.5) for _ in "ab")
+    np.testing.assert_array_equal(one.values, again.values)
+    assert 95 < one.values[250] / one.values[249] < 105
+    still = perturbed(curve, np.random.default_rng(4), rms=0.0, octaves=0.5)
+    np.testing.assert_allclose(still.values, values, rtol=1e-12)
 
 
 @needs_psd

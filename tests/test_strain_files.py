@@ -120,13 +120,13 @@ def test_a_folder_takes_each_time_from_the_best_file(tmp_path: Path) -> None:
 
 def test_quality_and_injection_bits_cut_seconds_out(tmp_path: Path) -> None:
     quality = [15] * 10
-    quality[2], quality[3], quality[9] = 15 - 1, 15 - 8, 15 - 4  # no data, CAT3 only, no CAT2
+    quality[2], quality[3], quality[9] = 15 - 1, 15 - 8, 15 - 4  # no data, no CAT3, no CAT2
     injection = [3] * 10
     injection[5], injection[6] = 3 - 1, 3 - 2  # a CBC and a burst injection
     strain = write_gwosc(tmp_path / "H.hdf5", quality=quality, injection=injection)
     segments = read_strain(tmp_path / "H.hdf5")
-    assert extents(tmp_path / "H.hdf5") == [(1000, 1002), (1003, 1005), (1006, 1009)]
-    np.testing.assert_array_equal(segments[1].strain, strain[3 * RATE : 5 * RATE])
+    assert extents(tmp_path / "H.hdf5") == [(1000, 1002), (1004, 1005), (1007, 1009)]
+    np.testing.assert_array_equal(segments[1].strain, strain[4 * RATE : 5 * RATE])
 
 
 def test_stretches_that_are_not_finite_are_cut_out(tmp_path: Path) -> None:

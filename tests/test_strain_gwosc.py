@@ -1,139 +1,222 @@
 """Open data through the real gwosc client, from a server on this machine."""
 
-import threading
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from gwosc_server import GwoscServer
+from gwosc.api import v2
+from gwosc_server import Fault, GwoscServer, file_name, serving, write_file
 
+from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.data_schema import GwoscConfig
-from ligo_cpc_snn.strain.download import GwoscError, download
-from ligo_cpc_snn.strain.gwosc import (
-    fetch_segments,
-    fetch_strain,
-    known_events,
-    read_events_csv,
-    spans,
-)
+from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.strain.errors import GwoscError
+from ligo_cpc_snn.strain.files import read_strain
+from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
+from ligo_cpc_snn.strain.wanted import around
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(
     not (SHARED / "gwosc32").is_dir(), reason=f"no folder {SHARED / 'gwosc32'}"
 )
 EVENTS = {"GW150914": 1126259462.4, "GW151226": 1135136350.6, "GW170104": 1167559936.6}
-H1 = "H-H1_GWOSC_4KHZ_R1-1126259447-32.hdf5"
-L1 = "L-L1_GWOSC_4KHZ_R1-1126259447-32.hdf5"
+VERSIONS = "/api/v2/event-versions"
+
+
+@pytest.fixture(autouse=True)
+def fresh_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(v2, "JSON_CACHE", {})
+    monkeypatch.setattr(v2, "RETRY_DEFAULT_WAIT_TIME", 0)
 
 
 @pytest.fixture
-def server() -> Iterator[GwoscServer]:
-    served = GwoscServer(SHARED / "gwosc32", EVENTS)
-    thread = threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield served
-    served.shutdown()
-    served.server_close()
-    thread.join()
+def recorded() -> Iterator[GwoscServer]:
+    with serving(SHARED / "gwosc32", EVENTS) as served:
+        yield served
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GwoscServer]:
+    (tmp_path / "archive").mkdir()
+    write_file(tmp_path / "archive", "H1", 1126259447, 32)
+    with serving(tmp_path / "archive", EVENTS) as served:
+        yield served
 
 
 @needs_data
-def test_fetches_the_files_of_events_once(server: GwoscServer, tmp_path: Path) -> None:
-    cfg = GwoscConfig(host=server.url, events=["GW150914", "GW170104"], event_seconds=32.0)
-    paths = fetch_segments(cfg, ["H1", "L1"], tmp_path)
-    assert [path.parent for path in paths] == [tmp_path / "gwosc"] * 4
-    assert {H1, L1} < {path.name for path in paths}
-    assert (tmp_path / "gwosc" / H1).read_bytes() == (SHARED / "gwosc32" / H1).read_bytes()
-    assert sorted(tmp_path.rglob("*")) == sorted([tmp_path / "gwosc", *paths])
-    server.requests.clear()
-    assert fetch_segments(cfg, ["H1", "L1"], tmp_path) == paths
-    assert not [path for path in server.requests if path.startswith("/data/")]
+def test_the_official_files_of_an_event(recorded: GwoscServer, tmp_path: Path) -> None:
+    cfg = GwoscConfig(host=recorded.url, events=["GW150914"], event_seconds=32.0)
+    segments = fetch_strain(cfg, ["H1", "L1"], tmp_path)
+    names = [file_name(detector, 1126259447, 32) for detector in ("H1", "L1")]
+    assert sorted(recorded.fetched) == names
+    for segment, name in zip(segments, names, strict=True):
+        (official,) = read_strain(SHARED / "gwosc32" / name)
+        assert (segment.detector, segment.gps_start) == (official.detector, official.gps_start)
+        np.testing.assert_allclose(segment.strain, official.strain, rtol=6e-8)
 
 
 @needs_data
-def test_strain_is_cut_to_the_seconds_asked_for(server: GwoscServer, tmp_path: Path) -> None:
-    cfg = GwoscConfig(host=server.url, events=["GW150914"], event_seconds=16.0)
-    segments = fetch_strain(cfg, ["L1"], tmp_path)
-    assert [(s.detector, s.sample_rate_hz) for s in segments] == [("L1", 4096)]
-    assert segments[0].gps_start == pytest.approx(1126259454.4, abs=1 / 4096)
-    assert segments[0].duration == pytest.approx(16.0, abs=1 / 4096)
+def test_a_span_of_a_run(recorded: GwoscServer, tmp_path: Path) -> None:
+    cfg = GwoscConfig(host=recorded.url, start=1135136340, end=1135136360, run="O1")
+    (segment,) = fetch_strain(cfg, ["H1"], tmp_path)
+    assert (segment.gps_start, segment.duration) == (1135136340, 20)
+    assert recorded.fetched == [file_name("H1", 1135136335, 32)]
 
 
 @needs_data
-def test_fetches_a_span_of_a_run(server: GwoscServer, tmp_path: Path) -> None:
-    cfg = GwoscConfig(host=server.url, start=1135136340, end=1135136360)
-    paths = fetch_segments(cfg, ["H1"], tmp_path)
-    assert [path.name for path in paths] == ["H-H1_GWOSC_4KHZ_R1-1135136335-32.hdf5"]
-    assert spans(cfg) == [(1135136340.0, 1135136360.0)]
+def test_a_config_says_it_all(recorded: GwoscServer, tmp_path: Path) -> None:
+    cfg = load(
+        [
+            "data.source=real",
+            "data.gwosc.events=[GW170104]",
+            "data.gwosc.event_seconds=32",
+            f"data.gwosc.host={recorded.url}",
+        ]
+    )
+    segments = fetch_strain(cfg.data.gwosc, cfg.data.detectors, tmp_path)
+    assert [(s.detector, s.duration) for s in segments] == [("H1", 32), ("L1", 32)]
 
 
-@needs_data
-def test_a_damaged_copy_is_fetched_again(server: GwoscServer, tmp_path: Path) -> None:
-    cfg = GwoscConfig(host=server.url, events=["GW150914"], event_seconds=32.0)
-    (path,) = fetch_segments(cfg, ["H1"], tmp_path)
-    sound = path.read_bytes()
-    path.write_bytes(sound[:5000])
-    assert fetch_segments(cfg, ["H1"], tmp_path) == [path]
-    assert path.read_bytes() == sound
-
-
-@needs_data
-@pytest.mark.parametrize("body", [b"<html>busy</html>", None], ids=["html", "truncated"])
-def test_what_is_not_strain_is_refused_and_nothing_stays(
-    server: GwoscServer, tmp_path: Path, body: bytes | None
+@pytest.mark.parametrize(
+    ("gps", "seconds", "expected"),
+    [
+        (1126259462.4, 32, (1126259447, 1126259479)),  # GWOSC's own files of GW150914
+        (1126259462.4, 4096, (1126257415, 1126261511)),
+        (1167559936.6, 32, (1167559921, 1167559953)),
+        (100.0, 5, (98, 104)),
+    ],
+)
+def test_seconds_around_an_event_are_those_of_gwoscs_files(
+    gps: float, seconds: float, expected: tuple[int, int]
 ) -> None:
-    server.bodies[H1] = body or (SHARED / "gwosc32" / H1).read_bytes()[:200_000]
-    cfg = GwoscConfig(host=server.url, events=["GW150914"], event_seconds=32.0)
-    with pytest.raises(GwoscError, match=rf"{H1}.*what the server sent is (not|truncated)"):
-        fetch_segments(cfg, ["H1"], tmp_path)
-    assert list((tmp_path / "gwosc").iterdir()) == []
+    assert tuple(around(gps, seconds)) == expected
 
 
-@needs_data
-def test_the_newest_version_of_each_event_is_known(server: GwoscServer) -> None:
-    assert known_events(server.url) == EVENTS
+def test_the_newest_version_of_each_event_is_known_and_kept(
+    server: GwoscServer, tmp_path: Path
+) -> None:
+    cfg = GwoscConfig(host=server.url)
+    assert known_events(cfg, tmp_path) == EVENTS
+    server.requests.clear()
+    assert known_events(cfg, tmp_path) == EVENTS
+    offline = GwoscConfig(host=server.url, offline=True)
+    assert known_events(offline, tmp_path) == EVENTS
+    assert server.requests == []
 
 
-@needs_data
-def test_an_unknown_event_is_named(server: GwoscServer, tmp_path: Path) -> None:
-    cfg = GwoscConfig(host=server.url, events=["GW150915"])
-    with pytest.raises(GwoscError, match="does not have event GW150915"):
-        fetch_segments(cfg, ["H1"], tmp_path)
+def test_an_old_list_is_asked_for_again_and_used_if_nobody_answers(
+    server: GwoscServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cfg = GwoscConfig(host=server.url)
+    known_events(cfg, tmp_path)
+    (path,) = tmp_path.rglob("catalogue.json")
+    age(path, 8)
+    v2.JSON_CACHE.clear()
+    server.requests.clear()
+    server.faults[VERSIONS] = [Fault(status=500)]
+    assert known_events(cfg, tmp_path) == EVENTS
+    assert "in 10 attempts" in caplog.text
+    assert "of 8 days ago is used" in caplog.text
+    server.faults.clear()
+    server.events["GW170608"] = 1180922494.5
+    assert "GW170608" in known_events(cfg, tmp_path)
 
 
-@needs_data
-def test_a_span_without_data_is_named(server: GwoscServer, tmp_path: Path) -> None:
-    cfg = GwoscConfig(host=server.url, start=1130000000, end=1130000100)
-    with pytest.raises(GwoscError, match="strain of H1 in 1130000000 to 1130000100"):
-        fetch_segments(cfg, ["H1"], tmp_path)
+def age(path: Path, days: float) -> None:
+    """Make the lists of a catalogue older, as if written by the package then."""
+    from ligo_cpc_snn.strain.catalogue import _digest
+
+    lists = json.loads(path.read_text())["lists"]
+    for kept in lists.values():
+        kept["asked"] = time.time() - days * 86400
+    path.write_text(json.dumps({"sha256": _digest(lists), "lists": lists}))
+
+
+def test_an_altered_catalogue_is_not_believed(
+    server: GwoscServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cfg = GwoscConfig(host=server.url)
+    known_events(cfg, tmp_path)
+    (path,) = tmp_path.rglob("catalogue.json")
+    for text in (path.read_text().replace("1126259462.4", "1126259463.4"), "{", "[]", "{}"):
+        path.write_text(text)
+        v2.JSON_CACHE.clear()
+        caplog.clear()
+        assert known_events(cfg, tmp_path) == EVENTS
+        assert "not as it was written" in caplog.text
+
+
+def test_offline_an_events_time_is_that_of_the_catalogue(
+    server: GwoscServer, tmp_path: Path
+) -> None:
+    offline = GwoscConfig(host=server.url, events=["GW150914"], event_seconds=16, offline=True)
+    with pytest.raises(GwoscError, match=r"time of event GW150914 is not in .*catalogue\.json"):
+        fetch_strain(offline, ["H1"], tmp_path)
+    with pytest.raises(GwoscError, match="the list of events is not in"):
+        known_events(offline, tmp_path)
+    known_events(GwoscConfig(host=server.url), tmp_path)
+    with pytest.raises(GwoscError, match=r"lacks H1 16 s \(GPS 1126259455-1126259471\)"):
+        fetch_strain(offline, ["H1"], tmp_path)
+    online = GwoscConfig(host=server.url, events=["GW150914"], event_seconds=16)
+    (segment,) = fetch_strain(online, ["H1"], tmp_path)
+    (again,) = fetch_strain(offline, ["H1"], tmp_path)
+    np.testing.assert_array_equal(segment.strain, again.strain)
+
+
+def test_a_detector_without_data_is_named(server: GwoscServer, tmp_path: Path) -> None:
+    cfg = GwoscConfig(host=server.url, start=1126259450, end=1126259460)
+    with pytest.raises(GwoscError, match=r"no usable strain of L1 in 10 s .*no files"):
+        fetch_strain(cfg, ["H1", "L1"], tmp_path)
+
+
+def test_each_server_has_its_own_strain(server: GwoscServer, tmp_path: Path) -> None:
+    cfg = GwoscConfig(host=server.url, start=1126259450, end=1126259460)
+    fetch_strain(cfg, ["H1"], tmp_path)
+    other = GwoscConfig(start=1126259450, end=1126259460, offline=True)
+    with pytest.raises(GwoscError, match=r"strain.gwosc\.org lacks H1 10 s"):
+        fetch_strain(other, ["H1"], tmp_path)
 
 
 def test_a_server_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     cfg = GwoscConfig(host="http://127.0.0.1:9", events=["GW150914"])
     with pytest.raises(GwoscError, match=r"127\.0\.0\.1:9 did not answer .*strain_dir"):
-        fetch_segments(cfg, ["H1"], tmp_path)
+        fetch_strain(cfg, ["H1"], tmp_path)
     with pytest.raises(GwoscError, match="list of events"):
-        known_events("http://127.0.0.1:9")
+        known_events(cfg, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("values", "span"),
     [
-        "http://127.0.0.1/data/../../etc/passwd",
-        "http://127.0.0.1/data/%2e%2e%2fH-H1_GWOSC_4KHZ_R1-1126259447-32.hdf5",
-        "file:///tmp/H-H1_GWOSC_4KHZ_R1-1126259447-32.hdf5",
-        "http://127.0.0.1/data/",
+        ({"start": 10, "end": 20}, (10, 20)),
+        ({"start": 10, "hours": 0.5}, (10, 1810)),
+        ({"hours": 1.0}, None),
+        ({"start": 10}, None),
+        ({}, None),
     ],
 )
-def test_only_strain_files_names_are_used_as_names(tmp_path: Path, url: str) -> None:
-    with pytest.raises(GwoscError, match="not the address of a GWOSC strain file"):
-        download(url, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_the_span_of_a_config(values: dict[str, float], span: tuple[int, int] | None) -> None:
+    assert GwoscConfig(**values).span == span
 
 
-def test_a_span_needs_both_ends() -> None:
-    with pytest.raises(GwoscError, match="expected start < end"):
-        spans(GwoscConfig(start=5))
+def test_a_config_may_name_hours_or_a_run() -> None:
+    real = ["data.source=real", "data.gwosc.run=O1"]
+    assert load([*real, "data.gwosc.start=1130000000", "data.gwosc.hours=1"]).data.gwosc.span == (
+        1130000000,
+        1130003600,
+    )
+    for wrong in (["start=5"], ["hours=1"], ["start=5", "end=9", "hours=1"], ["start=9", "end=5"]):
+        with pytest.raises(ConfigError, match=r"expected (both GPS times|less than end)"):
+            load([*real, *(f"data.gwosc.{setting}" for setting in wrong)])
+
+
+def test_a_run_without_a_span_says_what_span_it_has(server: GwoscServer, tmp_path: Path) -> None:
+    cfg = load(["data.source=real", "data.gwosc.run=O1", f"data.gwosc.host={server.url}"])
+    with pytest.raises(GwoscError, match="O1 alone: it is GPS 1126051217 to 1137254417"):
+        fetch_strain(cfg.data.gwosc, ["H1"], tmp_path)
 
 
 def test_reads_events_from_a_table(tmp_path: Path) -> None:

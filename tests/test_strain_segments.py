@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ligo_cpc_snn.strain.coincidence import coincident, split_by_time
+from ligo_cpc_snn.strain.coincidence import coincident, common_time
 from ligo_cpc_snn.strain.resampling import resample, resample_all
 from ligo_cpc_snn.strain.segments import (
     StrainSegment,
+    between,
     cut_spans,
     drop_short,
     good_stretches,
     join_contiguous,
     keep_spans,
+    without_dropouts,
     without_duplicates,
 )
 
@@ -52,6 +54,30 @@ def test_splits_where_quality_says_no() -> None:
     good = np.ones(160, bool)
     good[32:48] = False
     assert extents(good_stretches(segment(0.0, 10.0), good)) == [(0.0, 2.0), (3.0, 10.0)]
+
+
+def test_dropouts_are_cut_out_of_noise() -> None:
+    rate = 512
+    strain = np.random.default_rng(0).standard_normal(10 * rate)
+    strain[1000:1400] = 0.0  # no data
+    strain[3000:3008] = 7.5  # saturated for 1/64 s
+    strain[4000:4007] = 7.5  # shorter: noise may do so
+    strain[-100:] = strain[-1]
+    parts = without_dropouts([StrainSegment("H1", 100.0, rate, strain, "f")])
+    edges = [(round((a - 100) * rate), round((b - 100) * rate)) for a, b in extents(parts)]
+    assert edges == [(0, 1000), (1400, 3000), (3008, strain.size - 100)]
+
+
+def test_noise_has_no_dropouts() -> None:
+    noise = np.random.default_rng(1).standard_normal(100000).astype(np.float32) * 1e-21
+    whole = StrainSegment("H1", 0.0, 1024, noise.astype(np.float64), "f")
+    assert extents(without_dropouts([whole])) == extents([whole])
+
+
+def test_a_part_of_a_segment_by_time() -> None:
+    assert extents([between(segment(100, 10), 95.0, 103.0)]) == [(100, 103)]
+    assert between(segment(100, 10), 104.0, 104.0).strain.size == 0
+    assert between(segment(100, 10), 120.0, 130.0).strain.size == 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -145,28 +171,5 @@ def test_no_common_time_is_an_error_with_the_times() -> None:
         coincident([segment(0, 5)], ["H1", "L1"])
     with pytest.raises(ValueError, match="strain at 8, 16 Hz: expected one sample rate"):
         coincident([segment(0, 5), segment(0, 5, "L1", rate=8)], ["H1", "L1"])
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.integers(1, 30), min_size=1, max_size=6),
-    st.floats(0, 0.99),
-)
-def test_validation_is_the_latest_part_of_the_time(lengths: list[int], fraction: float) -> None:
-    starts = np.cumsum([0, *[length + 5 for length in lengths[:-1]]])
-    stretches = [
-        {name: segment(float(start), length, name) for name in ("H1", "L1")}
-        for start, length in zip(starts, lengths, strict=True)
-    ]
-    train, validation = split_by_time(stretches, fraction)
-    early, late = (times_of([group["L1"] for group in part]) for part in (train, validation))
-    whole = times_of([group["L1"] for group in stretches])
-    np.testing.assert_array_equal(np.concatenate([early, late]), whole)
-    assert abs(late.size - fraction * whole.size) <= 1
-    for group in train + validation:
-        np.testing.assert_array_equal(group["H1"].strain, group["L1"].strain)
-
-
-def test_a_fraction_out_of_range_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"data\.real\.validation_fraction=1\.0"):
-        split_by_time([], 1.0)
+    assert common_time([segment(0, 5)], ["H1", "L1"]) == []
+    assert common_time([segment(0, 5), segment(10, 3, "L1")], ["H1", "L1"]) == []

@@ -15,6 +15,7 @@ import pytest
 from tiny import TINY, tiny
 
 from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.dataset.supply import FixedSupply
 from ligo_cpc_snn.runtime.compilation import CompilationCounter
 from ligo_cpc_snn.training.loop import Loop, NonFiniteError
 from ligo_cpc_snn.training.progress import TrainingProgress
@@ -167,7 +168,7 @@ def test_the_loop_runs_under_the_transfer_guard(tmp_path, monkeypatch):
 
     def with_host_banks(*args):
         loop = original(*args)
-        loop.banks = jax.device_get(loop.banks)
+        loop.supply = FixedSupply(jax.device_get(loop.supply.banks))
         return loop
 
     monkeypatch.setattr(session, "Loop", with_host_banks)

@@ -214,6 +214,13 @@ def test_the_first_non_finite_part_is_named_and_the_state_before_it_kept(poison,
     assert int(again.bad_step) == 0
 
 
+def test_a_run_that_mines_no_noise_has_the_state_of_runs_before_there_was_mining():
+    _, state, _ = phase_of(tiny())
+    names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)]
+    assert state.hard is None
+    assert not any("hard" in name for name in names)
+
+
 def test_snr_goes_from_loud_to_quiet():
     snr = SnrRange(20.0, 30.0, 7.0, 20.0, ramp_begin=0.2, ramp_end=0.6)
     for fraction, expected in ((0.0, (20, 30)), (0.2, (20, 30)), (0.4, (13.5, 25)), (0.9, (7, 20))):

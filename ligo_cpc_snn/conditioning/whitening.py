@@ -2,6 +2,17 @@
 
 Strain becomes dimensionless, and a whitened signal's norm, the root of the sum over its
 samples of its square, is its optimal signal-to-noise ratio.
+
+The filter is truncated in time as in "inverse spectrum truncation" (Allen et al. 2012, PRD
+85, 122006, appendix A; `pycbc.psd.inverse_spectrum_truncation` with a Hann taper): the
+inverse of the amplitude density goes to time, is tapered to `filter_seconds`, and what it
+became is the filter. Ours differs in that the band-pass has cosine edges and is there before
+the truncation (PyCBC cuts sharply at its low frequency, and only there), and in that the
+filter is applied with its sign, not as a modulus: inside the band both are the same filter.
+
+A sample that comes out has used `seconds_before` of strain before it and `seconds_after`
+after it, half of `filter_seconds` each, and none beyond. Training, validation and search
+whiten with this `whiten`: who streams strain waits `seconds_after` for a sample.
 """
 
 from dataclasses import dataclass
@@ -16,8 +27,36 @@ OVERSAMPLING = 4  # frequency points per point that the truncated filter resolve
 
 
 @dataclass(frozen=True)
-class WhiteningFilter:
+class CentredFilter:
     """Taps of a symmetric filter, applied centred, so that it delays nothing.
+
+    Args:
+        taps: Odd in number.
+        sample_rate_hz: Sample rate in Hz.
+    """
+
+    taps: Float[np.ndarray, "filter_samples"]
+    sample_rate_hz: int
+
+    @property
+    def crop(self) -> int:
+        """Samples lost at each end, where the filter would reach beyond the strain."""
+        return self.taps.size // 2
+
+    @property
+    def seconds_before(self) -> float:
+        """Strain in s that a sample uses before itself, and that is lost at the start."""
+        return self.crop / self.sample_rate_hz
+
+    @property
+    def seconds_after(self) -> float:
+        """Strain in s that a sample uses after itself, and that is lost at the end."""
+        return self.crop / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class WhiteningFilter(CentredFilter):
+    """A filter that whitens and band-passes.
 
     Strain of the filter's own spectral density comes out with the two-sided density 1 per
     sample inside the band and 0 outside: its variance is the band's width over half the
@@ -29,14 +68,7 @@ class WhiteningFilter:
         band_hz: Pass band (low, high) in Hz; the edges lie inside it.
     """
 
-    taps: Float[np.ndarray, "filter_samples"]
-    sample_rate_hz: int
     band_hz: tuple[float, float]
-
-    @property
-    def crop(self) -> int:
-        """Samples lost at each end, where the filter would reach beyond the strain."""
-        return self.taps.size // 2
 
 
 def band_pass(
@@ -78,15 +110,34 @@ def design_filter(
             "expected two samples or more and 0 < low < high <= half of the sample rate"
         )
     _check_density(frequencies, asd, band_hz)
-    points = OVERSAMPLING * 2 ** int(np.ceil(np.log2(2 * half + 1)))
-    grid = np.fft.rfftfreq(points, 1 / sample_rate_hz)
+    grid = filter_grid(half, sample_rate_hz)
     gain = band_pass(grid, band_hz)
     inside = gain > 0
     # Interpolated where it is needed only: a density of 0 outside the band is no harm.
-    gain[inside] *= np.sqrt(2 / sample_rate_hz) / np.interp(grid[inside], frequencies, asd)
-    kernel = np.fft.irfft(gain, points)
-    taps = np.concatenate([kernel[-half:], kernel[: half + 1]]) * np.hanning(2 * half + 3)[1:-1]
+    gain[inside] *= np.sqrt(2 / sample_rate_hz) / density_at(grid[inside], frequencies, asd)
+    taps = truncated_taps(gain, half)
     return WhiteningFilter(taps, sample_rate_hz, (float(band_hz[0]), float(band_hz[1])))
+
+
+def filter_grid(half: int, sample_rate_hz: int) -> Float[np.ndarray, "grid"]:
+    """Return frequencies in Hz fine enough to design a filter of `half` samples a side on."""
+    points = OVERSAMPLING * 2 ** int(np.ceil(np.log2(2 * half + 1)))
+    return np.fft.rfftfreq(points, 1 / sample_rate_hz)
+
+
+def density_at(
+    grid: Float[np.ndarray, "grid"],
+    frequencies: Float[np.ndarray, "frequency"],
+    asd: Float[np.ndarray, "frequency"],
+) -> Float[np.ndarray, "grid"]:
+    """Return a density at other frequencies; power, which Welch estimates, is interpolated."""
+    return np.sqrt(np.interp(grid, frequencies, asd**2))
+
+
+def truncated_taps(gain: Float[np.ndarray, "grid"], half: int) -> Float[np.ndarray, "taps"]:
+    """Return a real gain on `filter_grid` as taps, tapered to `half` samples each side."""
+    kernel = np.fft.irfft(gain)
+    return np.concatenate([kernel[-half:], kernel[: half + 1]]) * np.hanning(2 * half + 3)[1:-1]
 
 
 def whiten(
@@ -105,14 +156,20 @@ def whiten(
     Raises:
         ValueError: The strain is shorter than the filter.
     """
-    if strain.size < whitening.taps.size:
+    return apply_filter(strain, whitening).astype(np.float32)
+
+
+def apply_filter(
+    strain: Float[np.ndarray, "time"], centred: CentredFilter
+) -> Float[np.ndarray, "cropped_time"]:
+    """Return filtered strain, float64, cropped as `whiten` says and with its error."""
+    if strain.size < centred.taps.size:
         raise ValueError(
-            f"strain has {strain.size} samples, the whitening filter {whitening.taps.size} "
-            f"({whitening.taps.size / whitening.sample_rate_hz:g} s): lower data.filter_seconds or "
+            f"strain has {strain.size} samples, the whitening filter {centred.taps.size} "
+            f"({centred.taps.size / centred.sample_rate_hz:g} s): lower data.filter_seconds or "
             "use longer strain"
         )
-    whitened = signal.oaconvolve(np.asarray(strain, np.float64), whitening.taps, mode="valid")
-    return whitened.astype(np.float32)
+    return signal.oaconvolve(np.asarray(strain, np.float64), centred.taps, mode="valid")
 
 
 def response(
@@ -142,6 +199,26 @@ def response(
     centred[: whitening.crop + 1] = whitening.taps[whitening.crop :]
     centred[points - whitening.crop :] = whitening.taps[: whitening.crop]
     return np.fft.rfft(centred).real
+
+
+def whitened_density(
+    whitening: WhiteningFilter, points: int
+) -> tuple[Float[np.ndarray, "frequency"], Float[np.ndarray, "frequency"]]:
+    """Return the amplitude density that a filter whitens, where its band is flat.
+
+    Args:
+        whitening: The filter.
+        points: How many frequencies, evenly spaced in their logarithm.
+
+    Returns:
+        Frequencies in Hz and the one-sided density in strain/sqrt(Hz), as smooth as the
+        filter resolves it.
+    """
+    rate, (low, high) = whitening.sample_rate_hz, whitening.band_hz
+    frequencies = np.geomspace((1 + LOW_EDGE) * low, (1 - HIGH_EDGE) * high, points)
+    grid = filter_grid(whitening.crop, rate)
+    gain = np.interp(frequencies, grid, response(whitening, grid))
+    return frequencies, np.sqrt(2 / rate) / gain
 
 
 def _check_density(

@@ -9,13 +9,20 @@ from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
 
-from ligo_cpc_snn.config import data_checks, model_checks, run_checks, training_checks
+from ligo_cpc_snn.config import (
+    data_checks,
+    model_checks,
+    run_checks,
+    signals_checks,
+    training_checks,
+)
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.schema import Config
 
 CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     *run_checks.CHECKS,
     *data_checks.CHECKS,
+    *signals_checks.CHECKS,
     *model_checks.CHECKS,
     *training_checks.CHECKS,
 )

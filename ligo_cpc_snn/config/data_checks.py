@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from ligo_cpc_snn.config.data_schema import Source
+from ligo_cpc_snn.config.data_schema import PsdKind, Source
 from ligo_cpc_snn.config.errors import suggest
 from ligo_cpc_snn.config.schema import Config
 
@@ -33,9 +34,11 @@ def _whitening(cfg: Config) -> Iterator[str]:
 
 
 def _noise_lengths(cfg: Config) -> Iterator[str]:
-    """A stretch loses half the filter at each edge and must still hold a window."""
+    """A stretch loses half of each filter at each edge and must still hold a window."""
     data = cfg.data
-    needed = data.window_seconds + data.filter_seconds
+    # Recolouring filters once more than whitening.
+    edges = data.filter_seconds * (2 if data.source is Source.recoloured else 1)
+    needed = data.window_seconds + edges
     welch = 2 * data.psd_segment_seconds
     if data.source is Source.synthetic:
         lengths = {
@@ -43,7 +46,10 @@ def _noise_lengths(cfg: Config) -> Iterator[str]:
             "data.synthetic.validation_seconds": data.synthetic.validation_seconds,
         }
     else:
-        lengths = {"data.real.minimum_seconds": data.real.minimum_seconds}
+        lengths = {
+            "data.real.minimum_seconds": data.real.minimum_seconds,
+            "data.real.block_seconds": data.real.block_seconds,
+        }
     for key, seconds in lengths.items():
         if seconds < needed:
             yield (
@@ -66,19 +72,62 @@ def _psd_files(cfg: Config) -> Iterator[str]:
                 f"data.synthetic.psd_files has {name}: expected names among data.detectors="
                 f"{cfg.data.detectors}"
             )
-        if cfg.data.source is Source.synthetic and not Path(file).expanduser().is_file():
+        if cfg.data.source is not Source.real and not Path(file).expanduser().is_file():
             yield f"data.synthetic.psd_files.{name}={file}: there is no such file"
+
+
+def _psd_sets(cfg: Config) -> Iterator[str]:
+    """What is drawn or perturbed, and whether noise and signals are enough for so many."""
+    data, psd = cfg.data, cfg.data.psd
+    if psd.kind is PsdKind.fixed:
+        return
+    if data.source is Source.real:
+        yield (
+            f"data.psd.kind={psd.kind.value} with data.source=real: recorded noise is whitened "
+            "with its own densities; use data.source=recoloured, or data.psd.kind=fixed"
+        )
+    if psd.kind is PsdKind.drawn:
+        yield from _drawn_files(cfg)
+    banks = {
+        "data.signals.bank_size": data.signals.bank_size,
+        "data.signals.validation_bank_size": data.signals.validation_bank_size,
+    }
+    for key, size in banks.items():
+        if size < psd.count:
+            yield f"{key}={size}: expected data.psd.count={psd.count} or more, a signal for each"
+    for key in ("seconds", "validation_seconds"):
+        seconds = getattr(data.synthetic, key)
+        if data.source is Source.synthetic and seconds < psd.count * data.window_seconds:
+            yield (
+                f"data.synthetic.{key}={seconds}: expected {psd.count * data.window_seconds:g} "
+                f"or more, a window for each of data.psd.count={psd.count}"
+            )
+
+
+def _drawn_files(cfg: Config) -> Iterator[str]:
+    data, files = cfg.data, cfg.data.psd.files
+    for name in (name for name in files if name not in data.detectors):
+        yield f"data.psd.files has {name}: expected names among data.detectors={data.detectors}"
+    for name in data.detectors:
+        if data.source is Source.synthetic and not files.get(name):
+            yield (
+                f"data.psd.kind=drawn without data.psd.files.{name}: expected a list of files of "
+                "Hz and strain/sqrt(Hz) to draw from"
+            )
+        for file in files.get(name, []):
+            if not Path(file).expanduser().is_file():
+                yield f"data.psd.files.{name} has {file}: there is no such file"
 
 
 def _real_source(cfg: Config) -> Iterator[str]:
     data = cfg.data
-    if data.source is not Source.real:
+    if data.source is Source.synthetic:
         return
-    span = data.gwosc.start is not None and data.gwosc.end is not None
-    if data.strain_dir is None and not data.gwosc.events and not span:
+    gwosc = data.gwosc
+    if data.strain_dir is None and not gwosc.events and gwosc.span is None and gwosc.run is None:
         yield (
-            "data.source=real without strain: give data.strain_dir, or data.gwosc.events, or "
-            "data.gwosc.start and end"
+            f"data.source={data.source.value} without strain: give data.strain_dir, or "
+            "data.gwosc.events, or data.gwosc.start with end or hours"
         )
     if data.strain_dir is not None and not Path(data.strain_dir).expanduser().is_dir():
         yield f"data.strain_dir={data.strain_dir}: there is no such folder"
@@ -94,14 +143,17 @@ def _real_source(cfg: Config) -> Iterator[str]:
 
 def _gps_spans(cfg: Config) -> Iterator[str]:
     gwosc = cfg.data.gwosc
-    if (gwosc.start is None) != (gwosc.end is None):
+    ends = sum(end is not None for end in (gwosc.end, gwosc.hours))
+    if ends != (gwosc.start is not None):
         yield (
-            f"data.gwosc.start={gwosc.start} and end={gwosc.end}: expected both GPS times or none"
+            f"data.gwosc.start={gwosc.start}, end={gwosc.end} and hours={gwosc.hours}: expected "
+            "both GPS times, or start and hours, or none of them"
         )
-    if gwosc.start is not None and gwosc.end is not None and gwosc.start >= gwosc.end:
-        yield f"data.gwosc.start={gwosc.start}: expected less than end={gwosc.end}"
-    if not gwosc.host.startswith(("http://", "https://")):
-        yield f"data.gwosc.host={gwosc.host}: expected an address with http:// or https://"
+    elif gwosc.span is not None and gwosc.span[0] >= gwosc.span[1]:
+        yield f"data.gwosc.start={gwosc.start}: expected less than end={gwosc.span[1]}"
+    address = urlsplit(gwosc.host)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        yield f"data.gwosc.host={gwosc.host}: expected an address with https://"
     for span in cfg.data.real.exclude_gps:
         parts = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)", span)
         if parts is None or float(parts[1]) >= float(parts[2]):
@@ -111,11 +163,28 @@ def _gps_spans(cfg: Config) -> Iterator[str]:
             )
 
 
+def _negatives(cfg: Config) -> Iterator[str]:
+    """The kinds of examples without a signal exclude each other."""
+    decoy, glitches = cfg.data.signals.decoy_fraction, cfg.data.glitches
+    others = glitches.synthetic_fraction + glitches.real_fraction + glitches.hard_fraction
+    if decoy + others > 1 + 1e-6:
+        yield (
+            f"data.signals.decoy_fraction={decoy} and data.glitches' synthetic, real and hard "
+            f"fractions, {others:g}: expected at most 1 together"
+        )
+    if glitches.synthetic_fraction and not glitches.families:
+        yield (
+            "data.glitches.families=[]: expected one or more, or data.glitches.synthetic_fraction=0"
+        )
+
+
 CHECKS = (
     _detectors,
     _whitening,
     _noise_lengths,
     _psd_files,
+    _psd_sets,
     _real_source,
     _gps_spans,
+    _negatives,
 )

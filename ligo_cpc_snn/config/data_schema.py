@@ -44,7 +44,8 @@ class PsdConfig:
 
     kind: PsdKind = PsdKind.fixed
     count: int = 16  # different ones, drawn or perturbed
-    files: dict[str, list[str]] = field(default_factory=dict)  # the set to draw from, by detector
+    # The set to draw from, by detector; recoloured noise without one draws from its own estimates.
+    files: dict[str, list[str]] = field(default_factory=dict)
     perturbation: float = 0.1  # rms of the log of the amplitude, of `perturbed`
     perturbation_octaves: float = 0.5  # scale over which a perturbation changes
 
@@ -83,9 +84,17 @@ class GwoscConfig:
     cache_gb: float = 5.0  # least recently used strain beyond it is deleted
 
     def __post_init__(self) -> None:
-        for name in ("parallel", "retries", "cache_gb"):
+        for name in ("parallel", "retries", "cache_gb", "event_seconds", "hours"):
             value = getattr(self, name)
-            require(value > 0, f"data.gwosc.{name}={value}: expected more than 0")
+            require(value is None or value > 0, f"data.gwosc.{name}={value}: expected more than 0")
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The span of GPS time asked for besides events, in s, or None."""
+        if self.start is None or (self.end is None and self.hours is None):
+            return None
+        end = self.end if self.end is not None else self.start + round(3600 * (self.hours or 0))
+        return self.start, end
 
 
 @dataclass
@@ -106,7 +115,10 @@ class RealConfig:
 
 @dataclass
 class QualityConfig:
-    """Rejection of bad stretches by thresholds learned by cross-validation."""
+    """Rejection of bad stretches by thresholds learned by cross-validation.
+
+    They leave the training noise only, and not where `glitches.real_fraction` wants them.
+    """
 
     reject: bool = True
     stretch_seconds: float = 1.0

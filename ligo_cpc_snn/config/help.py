@@ -1,4 +1,4 @@
-"""The text of --help, made from the experiment files and the comments of the schema."""
+"""The text of --help, made from the files of conf/ and the comments of the schema."""
 
 import dataclasses
 import inspect
@@ -17,7 +17,7 @@ from ligo_cpc_snn.config.signals_schema import PriorConfig
 _USAGE = """\
 {description}
 
-usage: {program} [+experiment=NAME] [key=value ...] [options]
+usage: {program} [+experiment=NAME] [+population=NAME] [key=value ...] [options]
 
 options:
   -h, --help         this text
@@ -27,6 +27,9 @@ options:
 
 experiments:
 {experiments}
+
+populations of sources (data.signals):
+{populations}
 
 settings and their defaults (text after # is the unit or the meaning):
 {settings}
@@ -53,26 +56,27 @@ def help_text(program: str, description: str, conf: Path) -> str:
         conf: folder of configs.
 
     Returns:
-        Usage, experiments, settings with defaults and units, examples.
+        Usage, experiments, populations, settings with defaults and units, examples.
     """
     return _USAGE.format(
         program=program,
         description=description,
-        experiments="\n".join(_experiments(conf)),
+        experiments="\n".join(_choices(conf, "experiment")),
+        populations="\n".join(_choices(conf, "population")),
         settings="\n".join(_settings(schema.Config, schema.Config(), "")),
     )
 
 
-def _experiments(conf: Path) -> Iterator[str]:
-    names = groups(conf)["experiment"]
+def _choices(conf: Path, group: str) -> Iterator[str]:
+    names = groups(conf)[group]
     for name in names:
-        yield f"  {name:<18} {_first_comment(conf / 'experiment' / f'{name}.yaml')}".rstrip()
+        yield f"  {name:<18} {_first_comment(conf / group / f'{name}.yaml')}".rstrip()
     if not names:
         yield "  none"
 
 
 def _first_comment(file: Path) -> str:
-    """Return what an experiment asks: its first comment that is no directive of Hydra."""
+    """Return what a file is for: its first comment that is no directive of Hydra."""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
@@ -102,7 +106,9 @@ def _settings(section: type, defaults: Any, prefix: str) -> Iterator[str]:
 
 def _section(kind: Any, value: Any, key: str) -> Iterator[str]:
     if isinstance(value, PriorConfig):  # many of them, one line each
-        yield _line(f"{key}.{{kind,low,high}}", f"{value.kind.name} {value.low:g} {value.high:g}")
+        power = f" {value.index:g}" if value.index else ""
+        law = f"{value.kind.name}{power} {value.low:g} {value.high:g}"
+        yield _line(f"{key}.{{kind,low,high}}", law)
         return
     yield from _settings(kind, value, f"{key}.")
 

@@ -1,5 +1,6 @@
-"""Overrides of the command line and experiment files, checked before Hydra composes them."""
+"""Overrides of the command line and the files they choose, checked before Hydra composes them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from omegaconf import OmegaConf
 
 from ligo_cpc_snn.config.errors import ConfigError, suggest
 from ligo_cpc_snn.config.fields import all_keys, check_value
+
+# Where the keys of a group's files stand; Hydra reads it from their first line.
+_PACKAGES = {"experiment": "_global_", "population": "data.signals"}
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -61,7 +65,7 @@ def groups(conf: Path) -> dict[str, list[str]]:
     for file in sorted(conf.glob("*/**/*.yaml")):
         group, _, choice = file.relative_to(conf).with_suffix("").as_posix().partition("/")
         found.setdefault(group, []).append(choice)
-    return {"experiment": [], **found}
+    return {"experiment": [], "population": [], **found}
 
 
 def check(parsed: list[Override], conf: Path) -> None:
@@ -146,7 +150,7 @@ def _normalise_one(override: Override, choices: dict[str, list[str]]) -> str:
 
 
 def check_files(conf: Path, parsed: list[Override]) -> None:
-    """Check every key of the experiment files that the overrides choose.
+    """Check every key of the files of experiments and populations that the overrides choose.
 
     Args:
         conf: folder of configs.
@@ -168,14 +172,29 @@ def _check_file(conf: Path, group: str, name: str) -> None:
     origin = f"conf/{group}/{name}.yaml"
     content = _read(file, origin)
     for default in content.pop("defaults", []):
-        if isinstance(default, str) and default != "_self_" and not default.startswith("/"):
-            _check_choice(group, default, groups(conf)[group])
-            _check_file(conf, group, default)
-    if group == "experiment" and "@package _global_" not in file.read_text():
-        raise ConfigError(f"{origin}: expected '# @package _global_' as its first line")
+        for below, choice in _included(group, default):
+            _check_choice(below, choice, groups(conf).get(below, []))
+            _check_file(conf, below, choice)
+    package = _PACKAGES.get(group, "_global_")
+    if group in _PACKAGES and f"@package {package}" not in file.read_text(encoding="utf-8"):
+        raise ConfigError(f"{origin}: expected '# @package {package}' as its first line")
     content.pop("hydra", None)
+    prefix = "" if package == "_global_" else f"{package}."
     for key, value in content.items():
-        check_value(str(key), value, origin)
+        check_value(f"{prefix}{key}", value, origin)
+
+
+def _included(group: str, default: Any) -> Iterator[tuple[str, str]]:
+    """Yield group and name of the file that an entry of a defaults list includes.
+
+    It is ``name``, of the same group, or ``/group@package: name``.
+    """
+    if isinstance(default, dict):
+        for key, name in default.items():
+            if str(key).startswith("/") and name is not None:
+                yield str(key)[1:].split("@")[0], str(name)
+    elif default != "_self_" and not str(default).startswith("/"):
+        yield group, str(default)
 
 
 def _read(file: Path, origin: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def _positive(cfg: Config) -> Iterator[str]:
         "evaluation.windows": cfg.evaluation.windows,
         "evaluation.signal_windows": cfg.evaluation.signal_windows,
         "evaluation.batch_size": cfg.evaluation.batch_size,
+        "data.real.block_seconds": cfg.data.real.block_seconds,
     }
     for key, value in sizes.items():
         if value < 1:
@@ -60,16 +61,23 @@ def _fractions(cfg: Config) -> Iterator[str]:
     fractions = {
         "data.signals.signal_fraction": cfg.data.signals.signal_fraction,
         "data.real.validation_fraction": cfg.data.real.validation_fraction,
+        "data.real.test_fraction": cfg.data.real.test_fraction,
         "training.target_rate": cfg.training.target_rate,
         "training.optimiser.final_fraction": cfg.training.optimiser.final_fraction,
     }
     for key, value in fractions.items():
         if not 0 <= value <= 1:
             yield f"{key}={value}: expected a number from 0 to 1"
-    if not 0 < cfg.data.real.validation_fraction < 1 and cfg.data.source is Source.real:
+    validation, test = cfg.data.real.validation_fraction, cfg.data.real.test_fraction
+    if not 0 < validation < 1 and cfg.data.source is not Source.synthetic:
         yield (
-            f"data.real.validation_fraction={cfg.data.real.validation_fraction}: expected more "
-            "than 0 and less than 1, validation needs strain of its own"
+            f"data.real.validation_fraction={validation}: expected more than 0 and less than 1, "
+            "validation needs strain of its own"
+        )
+    if validation + test >= 1 and cfg.data.source is not Source.synthetic:
+        yield (
+            f"data.real.validation_fraction={validation} and test_fraction={test}: expected less "
+            "than 1 together, the rest is trained on"
         )
 
 
@@ -96,7 +104,8 @@ def _event(cfg: Config) -> Iterator[str]:
     if event.name is not None and event.gps is None:
         yield f"event.name={event.name} without event.gps: give the merger's GPS time"
     if event.name is not None and cfg.data.source is not Source.real:
-        yield f"event.name={event.name} with data.source=synthetic: an event is recorded"
+        source = cfg.data.source.value
+        yield f"event.name={event.name} with data.source={source}: an event is recorded"
     if event.name is not None and event.seconds < cfg.data.window_seconds:
         yield (
             f"event.seconds={event.seconds}: expected at least data.window_seconds="

@@ -63,7 +63,10 @@ class DistanceKind(Enum):
 
 
 class Loudness(Enum):
-    """`drawn`: the training phase draws network SNRs; `population`: the drawn distance sets it."""
+    """`drawn`: the training phase draws network SNRs; `population`: the drawn distance sets it.
+
+    With `population` the `snr` of the training phases is not used and must stay as it is.
+    """
 
     drawn = "drawn"
     population = "population"
@@ -76,11 +79,17 @@ class PriorConfig:
     kind: Distribution = Distribution.uniform
     low: float = 0.0
     high: float = 1.0
-    index: float = 0.0  # of a power law
+    index: float = 0.0  # of a power law; of comoving_volume: of (1 + z), growth of the rate
     peak_fraction: float = 0.0  # of power_law_peak: share, centre and width of the peak
     peak: float = 0.0
     peak_width: float = 1.0
-    smoothing: float = 0.0  # of power_law_peak: width over which the lower end rises
+    # Width over which the lower end rises, of power_law_peak; of mass_ratio: in solar masses.
+    smoothing: float = 0.0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest value."""
+        return self.low, self.low if self.kind is Distribution.fixed else self.high
 
     def __post_init__(self) -> None:
         require(
@@ -102,6 +111,30 @@ class PriorConfig:
             f"prior with peak_fraction={self.peak_fraction}, peak_width={self.peak_width} and "
             f"smoothing={self.smoothing}: expected 0 to 1, more than 0, and 0 or more",
         )
+        require(
+            self.kind is not Distribution.power_law_peak
+            or self.low < self.high >= self.low + self.smoothing,
+            f"power_law_peak prior with low={self.low}, high={self.high} and "
+            f"smoothing={self.smoothing}: expected low < high, and low + smoothing <= high",
+        )
+        require(
+            self.kind is not Distribution.power_law_peak
+            or not self.peak_fraction
+            or self.low <= self.peak <= self.high,
+            f"power_law_peak prior with peak={self.peak}: expected low={self.low} to "
+            f"high={self.high}, or peak_fraction=0",
+        )
+        self._check_angle()
+
+    def _check_angle(self) -> None:
+        """Refuse angles beyond the poles; their bounds may be rounded."""
+        poles = {Distribution.sine: (0.0, pi), Distribution.cosine: (-pi / 2, pi / 2)}
+        first, last = poles.get(self.kind, (self.low, self.high))
+        require(
+            first - 1e-3 <= self.low and self.high <= last + 1e-3,
+            f"{self.kind.value} prior with low={self.low} and high={self.high}: expected angles "
+            f"in rad from {first:.5g} to {last:.5g}",
+        )
 
 
 def _prior(kind: Distribution, low: float, high: float, index: float = 0.0) -> Any:
@@ -118,7 +151,10 @@ def _angle() -> Any:
 
 @dataclass
 class PopulationConfig:
-    """Sources; the heavier body is mass_1. Parameters that others replace are not drawn."""
+    """Sources; the heavier body is mass_1. Parameters that others replace are not drawn.
+
+    Sine-Gaussian bursts have no masses, spins and deformabilities: whatever those say is ignored.
+    """
 
     mass_kind: MassKind = MassKind.components
     mass_frame: MassFrame = MassFrame.detector

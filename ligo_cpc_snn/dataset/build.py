@@ -1,7 +1,6 @@
 """Make the banks of a run: noise and, whitened alike, the signals to put into it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,77 +9,32 @@ from jaxtyping import Array, Key
 from ligo_cpc_snn.config.data_schema import DataConfig
 from ligo_cpc_snn.dataset.banks import (
     Banks,
+    NoiseBank,
     SignalBank,
     Stretch,
+    Transients,
     build_noise_bank,
-    no_glitches,
     no_transients,
 )
+from ligo_cpc_snn.dataset.glitches import build_glitch_bank, find_transients
 from ligo_cpc_snn.dataset.noise import NoiseBlock
+from ligo_cpc_snn.dataset.plan import BankError, BankPlan, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.sampling import signal_layout
+from ligo_cpc_snn.dataset.storage import storage_type, stored
+from ligo_cpc_snn.dataset.supply import Pace, at_once
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.signals.whitened import whitened_signals
 
-FLOAT32 = 4  # bytes
+__all__ = ["BankError", "BankPlan", "build_banks", "plan_banks", "plan_synthetic"]
 
-
-class BankError(ValueError):
-    """The banks cannot be made as configured."""
-
-
-class BankPlan(NamedTuple):
-    """Bytes that the banks of a run will take on the device."""
-
-    training_noise: int
-    training_signals: int
-    validation_noise: int
-    validation_signals: int
-
-    def check(self, budget_bytes: int) -> None:
-        """Raise unless the banks fit.
-
-        Raises:
-            BankError: with the size of each bank and of the budget.
-        """
-        if sum(self) > budget_bytes:
-            parts = ", ".join(
-                f"{name.replace('_', ' ')} {size / 1e6:.3g} MB"
-                for name, size in self._asdict().items()
-            )
-            raise BankError(
-                f"the banks need {sum(self) / 1e6:.4g} MB ({parts}), the budget is "
-                f"{budget_bytes / 1e6:.4g} MB: lower data.signals.bank_size or "
-                "data.synthetic.seconds, or raise runtime.memory_budget_gb"
-            )
-
-
-def plan_banks(
-    data: DataConfig, training: Sequence[NoiseBlock], validation: Sequence[NoiseBlock]
-) -> BankPlan:
-    """Return what the banks will take, before any signal is made."""
-    layout = signal_layout(data)
-    per_signal = len(data.detectors) * (layout.before + layout.after) * FLOAT32
-    return BankPlan(
-        _noise_bytes(data, sum((b.seconds for b in training), 0.0)),
-        data.signals.bank_size * per_signal,
-        _noise_bytes(data, sum((b.seconds for b in validation), 0.0)),
-        data.signals.validation_bank_size * per_signal,
-    )
-
-
-def plan_synthetic(data: DataConfig) -> BankPlan:
-    """Return what the banks of simulated noise will take, before any noise is made."""
-    empty = plan_banks(data, [], [])
-    return empty._replace(
-        training_noise=_noise_bytes(data, data.synthetic.seconds),
-        validation_noise=_noise_bytes(data, data.synthetic.validation_seconds),
-    )
+# Signals made at a time. Always as many, so that no other number is ever compiled for.
+CHUNK = 64
 
 
 def build_banks(
     blocks: Sequence[NoiseBlock], data: DataConfig, *, signals: int, seed: int, name: str
 ) -> Banks:
-    """Make noise and signal banks on the host.
+    """Make the banks on the host, in the numbers that the device will hold.
 
     A signal is whitened with the filters of one block, and each block gets signals in
     proportion to its time, so that noise and signal always share their PSD.
@@ -93,31 +47,79 @@ def build_banks(
     Raises:
         BankError: when there are no blocks, or fewer signals than blocks.
     """
+    noise = build_noise(blocks, data, name)
+    bank = build_signals(blocks, data, signals=signals, seed=seed, name=name)
+    glitches = build_glitch_bank(blocks, data, seed=seed, name=name)
+    return stored(Banks(noise, bank, glitches, build_transients(noise, data)), data.storage)
+
+
+def build_noise(blocks: Sequence[NoiseBlock], data: DataConfig, name: str) -> NoiseBank:
+    """Lay out the noise of all blocks."""
     if not blocks:
         raise BankError(
             f"no {name} noise is left after cuts: give longer strain, or change "
             "data.real.validation_fraction, minimum_seconds or exclude_gps"
         )
-    noise = build_noise_bank(
-        [_stretches(blocks, detector) for detector in data.detectors], data.window_samples
-    )
-    key, parts = stream(seed, f"signals {name}"), []
-    for number, count in enumerate(_shares(blocks, signals)):
-        strain, snr = _signals(jax.random.fold_in(key, number), blocks[number], data, count)
-        psd = np.full((count, len(data.detectors)), number, np.int32)
-        parts.append(SignalBank(strain, psd, snr))
-    bank = SignalBank(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    return Banks(noise, bank, no_glitches(data.window_samples), no_transients())
+    stretches = [_stretches(blocks, detector) for detector in data.detectors]
+    return build_noise_bank(stretches, data.window_samples)
+
+
+def build_signals(
+    blocks: Sequence[NoiseBlock],
+    data: DataConfig,
+    *,
+    signals: int,
+    seed: int,
+    name: str,
+    distinct: int | None = None,
+    pace: Pace = at_once,
+) -> SignalBank:
+    """Make signals for the PSDs of the blocks, in an order that tells nothing of the PSD.
+
+    Args:
+        blocks, signals, seed, name: see `build_banks`.
+        distinct: so many are made and repeated in turn; None: each is another.
+        pace: called after each chunk of `CHUNK` signals.
+
+    Raises:
+        BankError: fewer distinct signals than blocks.
+    """
+    made = signals if distinct is None else min(signals, max(distinct, len(blocks)))
+    layout = signal_layout(data)
+    shape = (made, len(data.detectors), layout.before + layout.after)
+    strain = np.empty(shape, storage_type(data.storage))
+    snr, psd = np.empty(made, np.float32), np.empty(shape[:2], np.int32)
+    order = np.random.default_rng([seed, *name.encode()]).permutation(made)
+    key, first = stream(seed, f"signals {name}"), 0
+    for number, share in enumerate(_shares(blocks, made)):
+        for chunk in range(-(-share // CHUNK)):
+            of_chunk = jax.random.fold_in(jax.random.fold_in(key, number), chunk)
+            places = order[first : first + min(CHUNK, share - chunk * CHUNK)]
+            got, loudness = _signals(of_chunk, blocks[number], data)
+            strain[places], snr[places] = got[: places.size], loudness[: places.size]
+            psd[places] = number
+            first += places.size
+            pace(first / made)
+    rows = np.arange(signals) % made
+    bank = SignalBank(strain, psd, snr)
+    return bank if made == signals else SignalBank(*(column[rows] for column in bank))
+
+
+def build_transients(noise: NoiseBank, data: DataConfig) -> Transients:
+    """Find transients in the noise where they are asked for."""
+    if not data.glitches.real_fraction:
+        return no_transients()
+    return find_transients(noise, data)
 
 
 def _signals(
-    key: Key[Array, ""], block: NoiseBlock, data: DataConfig, count: int
+    key: Key[Array, ""], block: NoiseBlock, data: DataConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     layout = signal_layout(data)
     strain, drawn = whitened_signals(
         key,
         data.signals,
-        count=count,
+        count=CHUNK,
         detectors=data.detectors,
         filters=block.filters,
         sample_rate_hz=data.sample_rate_hz,
@@ -145,7 +147,3 @@ def _shares(blocks: Sequence[NoiseBlock], signals: int) -> list[int]:
     seconds = np.array([block.seconds for block in blocks])
     edges = np.round(np.cumsum(seconds) / seconds.sum() * (signals - len(blocks))).astype(int)
     return [int(n) for n in np.diff(edges, prepend=0) + 1]
-
-
-def _noise_bytes(data: DataConfig, seconds: float) -> int:
-    return round(seconds * data.sample_rate_hz) * len(data.detectors) * FLOAT32

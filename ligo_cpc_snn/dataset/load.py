@@ -8,29 +8,38 @@ from typing import NamedTuple
 
 from ligo_cpc_snn.config.data_schema import DataConfig, Source
 from ligo_cpc_snn.config.schema import EventConfig
-from ligo_cpc_snn.dataset.build import BankPlan, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.noise import (
     NoiseBlock,
     estimated_filters,
-    real_noise,
     synthetic_noise,
     whiten_segment,
 )
+from ligo_cpc_snn.dataset.plan import BankPlan, plan_banks, plan_synthetic
+from ligo_cpc_snn.dataset.psds import Psds, record_psds
+from ligo_cpc_snn.dataset.recorded import RecordedNoise, real_noise
+from ligo_cpc_snn.dataset.rejection import Quality
 from ligo_cpc_snn.strain.coincidence import Coincident, coincident
 from ligo_cpc_snn.strain.files import folder_events, read_folder
 from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
 from ligo_cpc_snn.strain.resampling import resample_all
-from ligo_cpc_snn.strain.segments import StrainSegment, cut_spans
+from ligo_cpc_snn.strain.segments import StrainSegment, cut_spans, without_dropouts
 
 log = logging.getLogger(__name__)
 
 
 class Noise(NamedTuple):
-    """Whitened noise to train and to validate on, and what the banks will take."""
+    """Whitened noise to train, validate and test on, what the banks will take, and records.
+
+    `test` is empty unless `data.real.test_fraction` asks for it. `quality` judges recorded
+    noise, `psds` are the densities that the training noise was whitened with.
+    """
 
     training: list[NoiseBlock]
     validation: list[NoiseBlock]
+    test: list[NoiseBlock]
     plan: BankPlan
+    quality: Quality | None
+    psds: Psds | None
 
 
 def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: int) -> Noise:
@@ -45,18 +54,21 @@ def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: in
     Raises:
         BankError: the banks do not fit, before they are made.
         StrainFileError, GwoscError, FileNotFoundError: strain cannot be had.
+        ValueError: a set has no noise (see `real_noise`).
     """
     if data.source is Source.synthetic:
         plan = plan_synthetic(data)
         plan.check(budget_bytes)
         training = synthetic_noise(data, data.synthetic.seconds, seed, "train")
         held_out = synthetic_noise(data, data.synthetic.validation_seconds, seed, "validation")
-        return Noise(training, held_out, plan)
-    segments = read_strain_of(data, cache_dir)
-    training, held_out = real_noise(segments, data, _events(data))
-    plan = plan_banks(data, training, held_out)
-    plan.check(budget_bytes)
-    return Noise(training, held_out, plan)
+        made = RecordedNoise(training, held_out, [], None)
+    else:
+        segments = read_strain_of(data, cache_dir)
+        made = real_noise(segments, data, _events(data, cache_dir), seed)
+        plan = plan_banks(data, made.training, made.validation)
+        plan.check(budget_bytes)
+    psds = record_psds([block.filters for block in made.training], data.detectors)
+    return Noise(made.training, made.validation, made.test, plan, made.quality, psds)
 
 
 def read_strain_of(data: DataConfig, cache_dir: Path) -> list[StrainSegment]:
@@ -88,8 +100,9 @@ def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventSt
     if data.strain_dir is None:
         seconds = max(data.real.psd_seconds, event.seconds + data.filter_seconds)
         gwosc = replace(data.gwosc, events=[event.name], event_seconds=seconds)
-        data = replace(data, gwosc=replace(gwosc, start=None, end=None))
-    segments = resample_all(read_strain_of(data, cache_dir), data.sample_rate_hz, data.band_hz[1])
+        data = replace(data, gwosc=replace(gwosc, start=None, end=None, hours=None, run=None))
+    usable = without_dropouts(read_strain_of(data, cache_dir))
+    segments = resample_all(usable, data.sample_rate_hz, data.band_hz[1])
     half, far = event.seconds / 2, data.real.psd_seconds / 2
     near = _keep(segments, event.gps - far, event.gps + far)
     parts = [p for p in coincident(near, data.detectors) if _holds(p, event.gps)]
@@ -115,15 +128,15 @@ def _holds(part: Coincident, gps: float) -> bool:
     return all(s.gps_start <= gps < s.gps_end for s in part.values())
 
 
-def _events(data: DataConfig) -> dict[str, float]:
+def _events(data: DataConfig, cache_dir: Path) -> dict[str, float]:
     """Return the known events: of the file given, of the strain files, of GWOSC when online."""
     events: dict[str, float] = {}
     if data.real.events_file is not None:
         events |= read_events_csv(data.real.events_file)
     if data.strain_dir is not None:
         events |= folder_events(data.strain_dir, data.real.exclude_files)
-    else:
-        events |= known_events(data.gwosc.host)
+    elif not (data.gwosc.offline and events):
+        events |= known_events(data.gwosc, cache_dir)
     if data.real.events_file is None and data.strain_dir is not None:
         log.warning(
             "no catalogue of events: only those that the files themselves name (%d) are left out "

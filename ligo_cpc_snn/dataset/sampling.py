@@ -9,15 +9,25 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Key
 
 from ligo_cpc_snn.config.data_schema import DataConfig
-from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, SignalBank
+from ligo_cpc_snn.config.signals_schema import Loudness
+from ligo_cpc_snn.dataset.banks import Banks, HardCrops, NoiseBank, SignalBank
+from ligo_cpc_snn.dataset.negatives import (
+    Negatives,
+    Shares,
+    below,
+    draw_glitches,
+    draw_negatives,
+    glitch_strain,
+    place_hard,
+    place_transients,
+)
 from ligo_cpc_snn.types import Batch
 
-LOUDEST_DECOY = 4.0  # times the loudness of a signal
-
 Snr = Float[Array, ""] | Float[Array, "batch"] | float
+NO_NEGATIVES = Shares()
 
 
 @dataclass(frozen=True)
@@ -30,9 +40,8 @@ class Sampler:
         merger: index of the merger in the banked signals.
         earliest, latest: samples from the window's start at which mergers are put.
         signal_fraction: of the examples that get a signal.
-        decoy_fraction: of the noise examples that get a signal in one detector only, up to
-            `LOUDEST_DECOY` times louder, and stay noise: what glitches are to a network
-            that has met few, and why it must ask for both detectors.
+        negatives: what the examples without a signal hold in place of plain noise.
+        population: whether signals are as loud as their banked distances make them.
     """
 
     batch: int
@@ -41,7 +50,8 @@ class Sampler:
     earliest: int
     latest: int
     signal_fraction: float
-    decoy_fraction: float = 0.0
+    negatives: Shares = NO_NEGATIVES
+    population: bool = False
 
     def __call__(
         self,
@@ -49,32 +59,55 @@ class Sampler:
         key: Key[Array, ""],
         snr_min: Snr,
         snr_max: Snr,
+        hard: HardCrops | None = None,
     ) -> Batch:
         """Draw a batch; signals have network SNRs uniform in `snr_min` to `snr_max`.
 
-        The range is one for the batch, or one for each of its examples.
+        The range is one for the batch, or one for each of its examples; with `population`
+        it is not used. A kind of negatives whose bank is empty stays plain noise.
         """
-        of_numbers, of_noise, of_snr, of_decoy = jax.random.split(key, 4)
+        of_numbers, of_noise, of_snr, of_negatives = jax.random.split(key, 4)
         n, psd = self.batch, jnp.asarray(banks.signals.psd)
         numbers = jax.random.bits(of_numbers, (2, n))
-        index = _below(numbers[0], psd.shape[0])
-        place = self.earliest + _below(numbers[1], self.latest + 1 - self.earliest)
-        noise = draw_noise(banks.noise, of_noise, psd[index], self.window).astype(jnp.float32)
+        index = below(numbers[0], psd.shape[0])
+        place = self.earliest + below(numbers[1], self.latest + 1 - self.earliest)
         # Signals are spread evenly over the batch, the same number in each.
         edges = jnp.floor(jnp.arange(n + 1) * self.signal_fraction + 1e-6)
-        label = jnp.diff(edges).astype(noise.dtype)
-        snr = jax.random.uniform(of_snr, (n,), noise.dtype, snr_min, snr_max)
+        label = jnp.diff(edges).astype(jnp.float32)
+        snr = jax.random.uniform(of_snr, (n,), jnp.float32, snr_min, snr_max)
+        if self.population:
+            snr = jnp.asarray(banks.signals.snr, jnp.float32)[index]
         scale = (snr * label)[:, None]
-        if self.decoy_fraction:
-            scale += (snr * (1 - label))[:, None] * self._decoys(of_decoy, psd.shape[1])
+        if self.negatives.any:
+            drawn = draw_negatives(of_negatives, self.negatives, label == 0, psd.shape[1])
+            scale += snr[:, None] * drawn.decoy
+            noise = self._noise(banks, of_noise, psd[index], drawn, hard)
+        else:
+            noise = draw_noise(banks.noise, of_noise, psd[index], self.window)
         signal = self._crop(banks.signals, index, place)
         return Batch(noise + scale[..., None] * signal, label, snr * label)
 
-    def _decoys(self, key: Key[Array, ""], detectors: int) -> Float[Array, "batch detector"]:
-        """Return by how much each example is louder in its one detector; 0 elsewhere."""
-        drawn, where, loudness = jax.random.uniform(key, (3, self.batch))
-        factor = (drawn < self.decoy_fraction) * LOUDEST_DECOY**loudness
-        return factor[:, None] * jax.nn.one_hot((where * detectors).astype(int), detectors)
+    def _noise(
+        self,
+        banks: Banks,
+        key: Key[Array, ""],
+        psd: Int[Array, "batch detector"],
+        drawn: Negatives,
+        hard: HardCrops | None,
+    ) -> Float[Array, "batch detector time"]:
+        """Crop noise and put glitches, transients and hard crops where they were drawn."""
+        shares, glitches = self.negatives, None
+        if shares.synthetic and banks.glitches.strain.shape[0]:
+            glitches = draw_glitches(banks.glitches, drawn, shares, psd, self.window)
+        starts = draw_starts(banks.noise, key, psd if glitches is None else glitches.psd)
+        if shares.real and banks.transients.first.shape[0]:
+            starts = place_transients(starts, drawn, banks.transients)
+        if shares.hard and hard is not None:
+            starts = place_hard(starts, drawn, hard)
+        noise = gather_noise(banks.noise, starts, self.window)
+        if glitches is None:
+            return noise
+        return noise + glitch_strain(banks.glitches, glitches, self.window)
 
     def _crop(
         self, bank: SignalBank, index: Int[Array, "batch"], place: Int[Array, "batch"]
@@ -93,27 +126,57 @@ def draw_noise(
     bank: NoiseBank, key: Key[Array, ""], psd: Int[Array, "batch detector"], window: int
 ) -> Float[Array, "batch detector time"]:
     """Crop noise of the numbered PSDs, each detector on its own, all crops equally likely."""
+    return gather_noise(bank, draw_starts(bank, key, psd), window)
+
+
+def draw_noise_windows(
+    bank: NoiseBank, key: Key[Array, ""], window: int, batch: int
+) -> tuple[Float[Array, "batch detector time"], Int[Array, "batch detector"]]:
+    """Draw noise of the whole bank; the crops of a window have one PSD number.
+
+    All crops of the first detector are equally likely, then all those of the same PSD of
+    the others.
+
+    Returns:
+        Whitened noise, float32, and where its crops begin in `bank.strain`.
+    """
+    bounds = jnp.asarray(bank.bounds)
+    of_number, of_starts = jax.random.split(key)
+    crop = below(jax.random.bits(of_number, (batch,)), bounds[0, -1])
+    number = jnp.searchsorted(bounds[0], crop, side="right") - 1
+    psd = jnp.broadcast_to(number[:, None], (batch, bounds.shape[0])).astype(jnp.int32)
+    starts = draw_starts(bank, of_starts, psd)
+    return gather_noise(bank, starts, window), starts
+
+
+def draw_starts(
+    bank: NoiseBank, key: Key[Array, ""], psd: Int[Array, "batch detector"]
+) -> Int[Array, "batch detector"]:
+    """Draw where crops of the numbered PSDs begin, each detector on its own."""
     bank = jax.tree.map(jnp.asarray, bank)  # host arrays cannot be indexed while tracing
     detectors = jnp.arange(psd.shape[1])
 
     def one(bits: Array, number: Array, detector: Array) -> Array:
         edges = bank.bounds[detector]
-        crop = edges[number] + _below(bits, edges[number + 1] - edges[number])
+        crop = edges[number] + below(bits, edges[number + 1] - edges[number])
         cumulative = bank.cumulative[detector]
         stretch = jnp.searchsorted(cumulative, crop, side="right") - 1
-        start = bank.starts[detector, stretch] + crop - cumulative[stretch]
-        return jax.lax.dynamic_slice(bank.strain, (detector, start), (1, window))[0]
+        return bank.starts[detector, stretch] + crop - cumulative[stretch]
 
     return jax.vmap(jax.vmap(one), (0, 0, None))(jax.random.bits(key, psd.shape), psd, detectors)
 
 
-def _below(bits: UInt32[Array, "*n"], bound: Int[Array, "*n"] | int) -> Int[Array, "*n"]:
-    """Return integers from 0 to below `bound`.
+def gather_noise(
+    bank: NoiseBank, starts: Int[Array, "batch detector"], window: int
+) -> Float[Array, "batch detector time"]:
+    """Crop `window` samples of each detector from `starts` on; float32 from any storage."""
+    strain = jnp.asarray(bank.strain)
 
-    The remainder of 32 random bits: uneven by less than bound / 2^32, and a tenth of the
-    program that `jax.random.randint` compiles to.
-    """
-    return (bits % jnp.asarray(bound, jnp.uint32)).astype(jnp.int32)
+    def one(start: Array, detector: Array) -> Array:
+        crop = jax.lax.dynamic_slice(strain, (detector, start), (1, window))[0]
+        return crop.astype(jnp.float32)
+
+    return jax.vmap(jax.vmap(one), (0, None))(starts, jnp.arange(starts.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -131,18 +194,26 @@ def signal_layout(data: DataConfig) -> SignalLayout:
 
 
 def build_sampler(data: DataConfig, batch: int, signal_fraction: float | None = None) -> Sampler:
-    """Return the sampler of a run's windows, with its own share of signals or the given one."""
+    """Return the sampler of a run's windows.
+
+    Given `signal_fraction` it composes for evaluation: that share of signals, of the SNRs it
+    is asked for, whatever `data.signals.loudness` says, and nothing but noise without them.
+    """
     earliest, latest = _places(data)
-    fraction = data.signals.signal_fraction if signal_fraction is None else signal_fraction
-    return Sampler(
-        batch,
-        data.window_samples,
-        signal_layout(data).before,
-        earliest,
-        latest,
-        fraction,
-        data.signals.decoy_fraction,
+    signals, glitches = data.signals, data.glitches
+    common = (batch, data.window_samples, signal_layout(data).before, earliest, latest)
+    if signal_fraction is not None:
+        return Sampler(*common, signal_fraction)
+    shares = Shares(
+        signals.decoy_fraction,
+        glitches.synthetic_fraction,
+        glitches.real_fraction,
+        glitches.hard_fraction,
+        glitches.snr_min,
+        glitches.snr_max,
     )
+    population = signals.loudness is Loudness.population
+    return Sampler(*common, signals.signal_fraction, shares, population)
 
 
 def _places(data: DataConfig) -> tuple[int, int]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from ligo_cpc_snn.reports import data_figures, glitch_figures, panels, quality_figures
 from ligo_cpc_snn.reports import detection_figures as detection
 from ligo_cpc_snn.reports import event_figures as events
-from ligo_cpc_snn.reports import panels
 from ligo_cpc_snn.reports import spike_figures as spikes
 from ligo_cpc_snn.reports import training_figures as training
 from ligo_cpc_snn.reports.run_files import RunFiles
@@ -28,7 +28,8 @@ class Plot:
 
 def plots(files: RunFiles) -> list[Plot]:
     """Return the figures that the saved files of a run allow, in the order of the page."""
-    return [*_detection(files), *_event(files), *_spikes(files), *_training(files)]
+    parts = (_detection, _event, _data, _glitches, _spikes, _training)
+    return [plot for part in parts for plot in part(files)]
 
 
 def _detection(files: RunFiles) -> Iterator[Plot]:
@@ -82,6 +83,59 @@ def _event(files: RunFiles) -> Iterator[Plot]:
             "shifted against each other (time slides), where no astrophysical signal can be in "
             "coincidence.",
             lambda theme: events.event_background(event, theme=theme),
+        )  # fmt: skip
+
+
+def _data(files: RunFiles) -> Iterator[Plot]:
+    data, q = files.data, files.q_transform
+    if q:
+        yield Plot(
+            "qtransform", "Data", f"{q['event_name']!s} before and after whitening",
+            "Energy of the Q-transform over its median in the picture. Before whitening the low "
+            "frequencies and the lines outshine everything; after it the chirp stands out.",
+            lambda theme: glitch_figures.q_transforms(q, theme=theme),
+        )  # fmt: skip
+    if "psd_asd" in data:
+        yield Plot(
+            "psds", "Data", "Spectral densities of the noise",
+            "Thin: the densities that the training noise was whitened with; band: 5th to 95th "
+            "percentile. The signals in a window are whitened with the density of its noise.",
+            lambda theme: data_figures.spectral_densities(data, theme=theme),
+        )  # fmt: skip
+    if data_figures.shown_parameters(data):
+        loudness = "The SNR is that of the drawn distance"
+        if files.setting("data.signals.loudness", "drawn") == "drawn":
+            loudness += "; training draws SNRs of its own and scales the signals to them"
+        yield Plot(
+            "population", "Data", "Population of the sources",
+            f"Masses in the detectors' frame, parameters that vary only. {loudness}.",
+            lambda theme: data_figures.population(data, theme=theme),
+        )  # fmt: skip
+    if len(data.get("quality_gps", ())):
+        yield Plot(
+            "rejected", "Data", "Stretches of noise that were rejected",
+            "Left: the largest of each stretch's scores over its threshold, grey where it was "
+            "kept. Right: how well the stretches kept by a threshold predict the held-out median; "
+            "the dot is the threshold chosen.",
+            lambda theme: quality_figures.rejected_stretches(data, theme=theme),
+        )  # fmt: skip
+
+
+def _glitches(files: RunFiles) -> Iterator[Plot]:
+    data = files.data
+    if len(data.get("glitch_strain", ())):
+        yield Plot(
+            "glitches", "Data", "Simulated glitches",
+            "Whitened glitches of each family, scaled to the same height, and the spectrogram of "
+            "the uppermost. In training each is in one detector only.",
+            lambda theme: glitch_figures.glitch_gallery(data, theme=theme),
+        )  # fmt: skip
+    if len(data.get("transient_snr", ())):
+        names = [str(name) for name in files.setting("data.detectors", [])]
+        yield Plot(
+            "transients", "Data", "Transients found in the training noise",
+            "Excess power in single-detector noise, one point for each transient.",
+            lambda theme: glitch_figures.real_transients(data, names, theme=theme),
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from ligo_cpc_snn.reports.figures import Plot, plots
 from ligo_cpc_snn.reports.run_files import RunFiles, read_run
 from ligo_cpc_snn.reports.theme import DARK, LIGHT, png
 
-SECTIONS = ("Detection", "Event", "Spikes", "Training")
+SECTIONS = ("Detection", "Event", "Data", "Spikes", "Training")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,11 @@ def _subtitle(files: RunFiles) -> str:
     detectors = files.setting("data.detectors", [])
     parts = []
     if detectors:
-        source = {"real": "recorded noise", "synthetic": "simulated noise"}
+        source = {
+            "real": "recorded noise",
+            "synthetic": "simulated noise",
+            "recoloured": "recoloured noise",
+        }
         parts.append(" + ".join(detectors))
         kind = str(files.setting("data.source", ""))
         parts.append(source.get(kind, kind))

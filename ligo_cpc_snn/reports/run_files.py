@@ -23,12 +23,16 @@ CONTENTS = {
     "metrics.json": "the measured numbers, machine and versions",
     "evaluation.npz": "the scores behind ROC and histograms",
     "traces.npz": "the example windows with their spikes and membranes",
+    "data.npz": "the densities, sources, glitches and rejected stretches",
+    "qtransform.npz": "the Q-transform of the event",
 }
 DETECTION_KEYS = ("snrs", "noise_windows", "signal_windows", "auc", "efficiency")
 NEEDED_KEYS = {
     "evaluation.npz": ("noise_scores", "signal_scores", "snrs"),
     "traces.npz": ("sample_rate_hz", "frame_rate_hz"),
     "event.npz": ("gps", "statistic", "event_gps", "event_name", "threshold"),
+    "data.npz": (),
+    "qtransform.npz": ("times", "frequencies", "before", "after", "detectors", "event_name"),
 }
 
 
@@ -44,6 +48,8 @@ class RunFiles:
     evaluation: Arrays = field(default_factory=dict)
     traces: Arrays = field(default_factory=dict)
     event: Arrays = field(default_factory=dict)
+    data: Arrays = field(default_factory=dict)
+    q_transform: Arrays = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def setting(self, path: str, default: Any) -> Any:
@@ -131,6 +137,11 @@ def read_run(folder: str | Path) -> RunFiles:
     if files.setting("event.name", None) or (folder / "event.npz").exists():
         files.event = _read(folder / "event.npz", _read_arrays, nought, missing)
         _leave_out_non_finite(files)
+    # Runs of earlier versions have neither.
+    if (folder / "data.npz").exists():
+        files.data = _read(folder / "data.npz", _read_arrays, nought, missing)
+    if (folder / "qtransform.npz").exists():
+        files.q_transform = _read(folder / "qtransform.npz", _read_arrays, nought, missing)
     return files
 
 

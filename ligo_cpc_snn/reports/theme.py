@@ -11,7 +11,9 @@ import numpy as np
 from cycler import cycler
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from PIL import Image
 
 PIXELS_PER_INCH = 130
@@ -114,6 +116,14 @@ def note(axes: Axes, text: str, *, x: float = 0.98, y: float = 0.04) -> None:
     side = "right" if x > 0.5 else "left"
     height = "bottom" if y < 0.5 else "top"
     axes.text(x, y, text, transform=axes.transAxes, ha=side, va=height, fontsize=8, alpha=0.8)
+
+
+def frequency_ticks(axis: Axis, low: float, high: float) -> None:
+    """Write plain numbers on a logarithmic axis of frequencies in Hz."""
+    shown = [f for f in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if low <= f <= high]
+    axis.set_major_locator(FixedLocator(shown))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def envelope(

@@ -3,10 +3,11 @@
 import math
 
 from ligo_cpc_snn.config.signals_schema import (
-    Distribution,
+    Approximant,
+    MassKind,
     PopulationConfig,
-    PriorConfig,
     SignalsConfig,
+    SpinKind,
 )
 from ligo_cpc_snn.signals.waveforms import SOLAR_MASS_SECONDS
 
@@ -38,18 +39,31 @@ def chirp_time(
 
 
 def longest_chirp_time(population: PopulationConfig, lowest_hz: float) -> float:
-    """Return the chirp time of the population's lightest source with the largest spins, in s."""
+    """Return an upper bound of the chirp times of a population, in s.
 
-    def highest(prior: PriorConfig) -> float:
-        return prior.low if prior.kind is Distribution.fixed else prior.high
+    It is the time of its lightest bodies with their largest spins, fully aligned. Masses in
+    the source's frame are taken as they are: a redshift makes them heavier, signals shorter.
+    It is that of the quadrupole; a higher mode passes `lowest_hz` earlier, but is weak there:
+    of 7 + 7 solar masses edge on, what (4, 4) has before the quadrupole's 16 s is 0.5 % of the SNR.
+    """
+    mass_1 = population.mass_1.low
+    if population.mass_kind is MassKind.ratio:
+        mass_2 = max(population.mass_ratio.low * mass_1, population.smallest_mass_2)
+    else:
+        mass_2 = population.mass_2.low
+    if population.spin_kind is SpinKind.precessing:
+        spins = population.spin_1, population.spin_2
+    else:
+        spins = population.spin_1z, population.spin_2z
+    return chirp_time(mass_1, mass_2, spins[0].bounds[1], spins[1].bounds[1], lowest_hz)
 
-    return chirp_time(
-        population.mass_1.low,
-        population.mass_2.low,
-        highest(population.spin_1z),
-        highest(population.spin_2z),
-        lowest_hz,
-    )
+
+def longest_burst(population: PopulationConfig) -> float:
+    """Return how long the longest sine-Gaussian of a population lasts, in s.
+
+    Its envelope exp(-2 (pi f t / Q)^2) is below 3e-4 outside of +-2 Q / (pi f).
+    """
+    return 4 * population.quality.bounds[1] / (math.pi * population.frequency_hz.low)
 
 
 def check_duration(signals_cfg: SignalsConfig, lowest_hz: float, filter_seconds: float) -> None:
@@ -58,12 +72,18 @@ def check_duration(signals_cfg: SignalsConfig, lowest_hz: float, filter_seconds:
     Half of the whitening filter is added: the whitened signal begins that much earlier,
     and would otherwise come back at the other end of the Fourier transform's circle.
     """
-    longest = longest_chirp_time(signals_cfg.population, lowest_hz)
+    if signals_cfg.approximant is Approximant.SineGaussian:
+        longest = longest_burst(signals_cfg.population)
+        lasts = f"lasts {longest:.2f} s"
+        remedy = "raise the lowest frequency_hz or lower the highest quality"
+    else:
+        longest = longest_chirp_time(signals_cfg.population, lowest_hz)
+        lasts = f"has a chirp time of {longest:.2f} s from {lowest_hz:g} Hz"
+        remedy = "raise data.highpass_hz or the lowest masses"
     needed = longest + filter_seconds / 2
     if needed > signals_cfg.duration_seconds:
         raise ValueError(
             f"data.signals.duration_seconds={signals_cfg.duration_seconds:g}: the longest signal "
-            f"of the population has a chirp time of {longest:.2f} s from {lowest_hz:g} Hz and "
-            f"needs {needed:.2f} s with half of the whitening filter: set it to "
-            f"{math.ceil(needed)}, or raise data.highpass_hz or the lowest masses"
+            f"of the population {lasts} and needs {needed:.2f} s with half of the whitening "
+            f"filter: set it to {math.ceil(needed)}, or {remedy}"
         )

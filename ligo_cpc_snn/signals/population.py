@@ -1,21 +1,49 @@
 """Draw source parameters from the configured population."""
 
 import zlib
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ligo_cpc_snn.config.signals_schema import Distribution, PopulationConfig, PriorConfig
+from ligo_cpc_snn.config.signals_schema import (
+    DistanceKind,
+    MassFrame,
+    MassKind,
+    PopulationConfig,
+    SpinKind,
+)
+from ligo_cpc_snn.signals.cosmology import redshift_at
+from ligo_cpc_snn.signals.masses import chirp_mass, companion_mass
+from ligo_cpc_snn.signals.priors import quantile
+from ligo_cpc_snn.signals.spins import chi_eff, chi_p, components
+
+NEUTRON_STARS = 1.4 * 2**-0.2  # solar masses, the chirp mass that chirp distances refer to
+# No other parameter enters these.
+SINGLE = (
+    "lambda_1",
+    "lambda_2",
+    "right_ascension",
+    "declination",
+    "inclination",
+    "polarization",
+    "phase",
+    "frequency_hz",
+    "quality",
+)
+OF_A_BODY = ("mass_{}", "spin_{}x", "spin_{}y", "spin_{}z", "lambda_{}")
+SHOWN = 4096
+
+Values = Float[np.ndarray, "n"]
 
 
 def draw(
     key: Key[Array, ""], population_cfg: PopulationConfig, n: int
-) -> dict[str, Float[Array, "n"]]:
-    """Draw `n` sources; the heavier body is number 1 and spins move with their bodies.
+) -> dict[str, Float[np.ndarray, "n"]]:
+    """Draw `n` sources; the heavier body is number 1, spins and deformabilities move with it.
 
-    A parameter's values depend on its name and the key, not on the other parameters.
+    A parameter's random numbers depend on its name and the key, not on the other parameters.
 
     Args:
         key: Random key.
@@ -23,50 +51,102 @@ def draw(
         n: Number of sources.
 
     Returns:
-        One float32 array per field of `population_cfg`: masses in solar masses, angles
-        in rad, spins dimensionless.
+        Arrays of shape (n,), float32: mass_1 >= mass_2 (detector frame, solar masses),
+        spin_1x ... spin_2z, lambda_1, lambda_2, distance (luminosity, Mpc), redshift,
+        right_ascension, declination, inclination, polarization, phase (rad), and of
+        sine-Gaussians frequency_hz and quality. All are always there.
+
+    Raises:
+        ValueError: A source is farther than redshift 100.
     """
-    drawn = {
-        field.name: _sample(
-            jax.random.fold_in(key, zlib.crc32(field.name.encode())),
-            getattr(population_cfg, field.name),
-            n,
+
+    def fraction(name: str) -> Values:
+        named = jax.random.fold_in(key, zlib.crc32(name.encode()))
+        # float32 on purpose: the same numbers whether or not 64-bit ones are switched on.
+        uniform = jax.device_get(jax.random.uniform(named, (n,), np.float32))
+        return uniform.astype(np.float64) + 2**-24  # half of its step: above 0, below 1
+
+    def value(name: str) -> Values:
+        return quantile(getattr(population_cfg, name), fraction(name))
+
+    drawn = {name: value(name) for name in SINGLE} | _spins(population_cfg, value)
+    drawn["mass_1"] = value("mass_1")
+    if population_cfg.mass_kind is MassKind.ratio:
+        drawn["mass_2"] = companion_mass(
+            population_cfg.mass_ratio,
+            population_cfg.smallest_mass_2,
+            drawn["mass_1"],
+            fraction("mass_ratio"),
         )
-        for field in fields(population_cfg)
-        if isinstance(getattr(population_cfg, field.name), PriorConfig)
-    }
+    else:
+        drawn["mass_2"] = value("mass_2")
+    placed = _place(population_cfg, _heavier_first(drawn), value("distance"))
+    return {name: values.astype(np.float32) for name, values in placed.items()}
+
+
+def _spins(cfg: PopulationConfig, value: Callable[[str], Values]) -> dict[str, Values]:
+    spins: dict[str, Values] = {}
+    for body in (1, 2):
+        if cfg.spin_kind is SpinKind.precessing:
+            names = (f"spin_{body}", f"tilt_{body}", f"azimuth_{body}")
+            x, y, z = components(*map(value, names))
+        else:
+            z = value(f"spin_{body}z")
+            x = y = np.zeros_like(z)
+        spins |= {f"spin_{body}x": x, f"spin_{body}y": y, f"spin_{body}z": z}
+    return spins
+
+
+def _heavier_first(drawn: dict[str, Values]) -> dict[str, Values]:
     swap = drawn["mass_2"] > drawn["mass_1"]
-    for first, second in (("mass_1", "mass_2"), ("spin_1z", "spin_2z")):
-        a, b = drawn[first], drawn[second]
-        drawn[first], drawn[second] = jnp.where(swap, b, a), jnp.where(swap, a, b)
-    return drawn
+    pairs = {name.format(1): name.format(2) for name in OF_A_BODY}
+    other = pairs | {second: first for first, second in pairs.items()}
+    return {
+        name: np.where(swap, drawn[other[name]], values) if name in other else values
+        for name, values in drawn.items()
+    }
 
 
-def _sample(key: Key[Array, ""], prior: PriorConfig, n: int) -> Float[Array, "n"]:
-    if prior.kind is Distribution.fixed:
-        return jnp.full(n, prior.low, jnp.float32)
-    # float32 on purpose: the same values whether or not 64-bit numbers are switched on.
-    low, high = jnp.float32(prior.low), jnp.float32(prior.high)
-    fraction = jax.random.uniform(key, (n,), jnp.float32)
-    return jnp.clip(_quantile(prior.kind, low, high, fraction), low, high)
+def _place(cfg: PopulationConfig, drawn: dict[str, Values], distance: Values) -> dict[str, Values]:
+    """Add luminosity distances and redshifts; bring masses to the detector's frame."""
+    of_source = cfg.mass_frame is MassFrame.source
+    stretch_power = 0.0
+    if cfg.distance_kind is DistanceKind.chirp:
+        chirp = chirp_mass(drawn["mass_1"], drawn["mass_2"])
+        distance = distance * (chirp / NEUTRON_STARS) ** (5 / 6)
+        # The chirp mass is the detector's: of a source's mass a power of 1 + z is missing.
+        stretch_power = 5 / 6 if of_source else 0.0
+    redshift = redshift_at(distance, stretch_power)
+    placed = {"distance": distance * (1 + redshift) ** stretch_power, "redshift": redshift}
+    if of_source:
+        placed |= {name: drawn[name] * (1 + redshift) for name in ("mass_1", "mass_2")}
+    return drawn | placed
 
 
-def _quantile(
-    kind: Distribution, low: Float[Array, ""], high: Float[Array, ""], u: Float[Array, "n"]
-) -> Float[Array, "n"]:
-    """Return the value below which a fraction `u` of the prior lies."""
-    match kind:
-        case Distribution.uniform:
-            return low + u * (high - low)
-        case Distribution.log_uniform:
-            return low * (high / low) ** u
-        case Distribution.power_law:
-            power = jnp.float32(3.0)
-            return (low**power + u * (high**power - low**power)) ** (1 / power)
-        case Distribution.sine:
-            return jnp.arccos(jnp.cos(low) + u * (jnp.cos(high) - jnp.cos(low)))
-        case Distribution.cosine:
-            return jnp.arcsin(jnp.sin(low) + u * (jnp.sin(high) - jnp.sin(low)))
-    raise ValueError(
-        f"prior of kind {kind!r}: expected one of {', '.join(k.name for k in Distribution)}"
-    )
+def describe(
+    drawn: Mapping[str, Float[np.ndarray, "n"] | Float[Array, "n"]],
+) -> dict[str, Float[np.ndarray, "m"]]:
+    """Return what a report shows of sources: masses, effective spins, distances.
+
+    Args:
+        drawn: Sources of `draw`, perhaps with their `network_snr`.
+
+    Returns:
+        At most the first 4096 sources, float32: mass_1, mass_2, chirp_mass (detector frame,
+        solar masses), mass_ratio (at most 1), chi_eff, chi_p, distance (Mpc), redshift, and
+        network_snr where it is given.
+    """
+    few = {name: np.asarray(values[:SHOWN], np.float64) for name, values in drawn.items()}
+    mass_1, mass_2 = few["mass_1"], few["mass_2"]
+    across = (np.hypot(few[f"spin_{body}x"], few[f"spin_{body}y"]) for body in (1, 2))
+    shown = {
+        "mass_1": mass_1,
+        "mass_2": mass_2,
+        "chirp_mass": chirp_mass(mass_1, mass_2),
+        "mass_ratio": mass_2 / mass_1,
+        "chi_eff": chi_eff(mass_1, mass_2, few["spin_1z"], few["spin_2z"]),
+        "chi_p": chi_p(mass_1, mass_2, *across),
+    }
+    given = ("distance", "redshift", "network_snr")
+    shown |= {name: few[name] for name in given if name in few}
+    return {name: values.astype(np.float32) for name, values in shown.items()}

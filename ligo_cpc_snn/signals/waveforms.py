@@ -1,155 +1,132 @@
-"""Polarizations of binary black holes by IMRPhenomD, in float64.
+"""Polarizations of every approximant, in float64.
 
-The amplitude and the phase vary slowly, so ripple evaluates them on a few hundred
+Amplitudes and phases vary slowly, so ripple evaluates them on a few hundred
 frequencies in geometric progression and they are interpolated: a fifth of the cost.
 """
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-Parameters = Mapping[str, Float[Array, "n"] | Float[np.ndarray, "n"]]
+from ligo_cpc_snn.config.signals_schema import Approximant
+from ligo_cpc_snn.signals.aligned import Parameters, amplitude_and_phase
+from ligo_cpc_snn.signals.approximants import (
+    DISTANCE_MPC,
+    MASSES,
+    MODELS,
+    SOLAR_MASS_SECONDS,
+    ripple_model,
+)
+from ligo_cpc_snn.signals.bursts import sine_gaussian
+from ligo_cpc_snn.signals.higher_modes import XPHM_MODES
+from ligo_cpc_snn.signals.precessing import precessing_polarizations
 
-SOLAR_MASS_SECONDS = 4.925490947641267e-6  # s, G M_sun / c^3 of the IAU nominal value
-CUTOFF = 0.2  # M f at which IMRPhenomD ends, Khan et al. 2016, section VII
-DISTANCE_MPC = 1000.0
-COARSE_POINTS = 512
-NEEDED = ("mass_1", "mass_2", "spin_1z", "spin_2z", "inclination", "phase")
-# ripple cuts the phase at a whole number of the grid's first step below the end: a small
-# first step keeps what is lost below it.
-FIRST_STEP_HZ = 1e-3
+__all__ = ["DISTANCE_MPC", "SOLAR_MASS_SECONDS", "Parameters", "polarizations", "prepare"]
+
+# Together they are a frequency or two: IMRPhenomX cannot be evaluated at a frequency of 0.
+Frequencies = Float[np.ndarray, "frequency"] | Float[Array, "frequency"]
 
 
 def polarizations(
+    approximant: Approximant,
     parameters: Parameters,
-    frequencies: Float[np.ndarray, "frequency"] | Float[Array, "frequency"],
+    frequencies: Frequencies,
     reference_hz: float,
     *,
     lowest_hz: float = 10.0,
+    modes: Sequence[str] = (),
 ) -> tuple[Complex[Array, "n frequency"], Complex[Array, "n frequency"]]:
     """Return plus and cross polarizations of sources at a luminosity distance of 1 Gpc.
 
     The Fourier transform is the integral of h(t) exp(-2 pi i f t) dt; t = 0
-    is the model's time of coalescence, within 50 G M / c^3 of the envelope's peak.
+    is the model's time of coalescence, within 50 G M / c^3 of the envelope's peak (TaylorF2:
+    where its series diverges). A burst is centred on t = 0.
 
     Args:
-        parameters: mass_1 >= mass_2 in solar masses (detector frame), spin_1z, spin_2z,
-            inclination and phase in rad; others are ignored.
+        approximant: The model.
+        parameters: mass_1 >= mass_2 in solar masses (detector frame), inclination, phase in
+            rad, and what else the model reads (`MODELS`): spin_1x ... spin_2z, lambda_1,
+            lambda_2; of bursts frequency_hz and quality. Missing ones are 0, others ignored.
         frequencies: In Hz, in any order; 0 is allowed.
-        reference_hz: Where `phase` is the orbital phase, in Hz.
-        lowest_hz: Below it the polarizations are 0, in Hz.
+        reference_hz: Where `phase` is the orbital phase, and spins are given, in Hz.
+        lowest_hz: Below it the polarizations are 0, in Hz; a burst has no such bound.
+        modes: Of IMRPhenomXPHM, as "22"; none: all that it has.
 
     Returns:
-        h_plus and h_cross in strain/Hz, complex128.
+        h_plus and h_cross in strain/Hz, complex128; 0 above the model's end.
 
-    Reference: Khan et al. 2016, PRD 93, 044007, through ripple (Edwards et al. 2024).
+    Raises:
+        ValueError: Modes that the model has not, or masses in the wrong order.
+
+    Reference: ripple (Edwards et al. 2024), compared with LAL in golden/make_lal_waveforms.py.
     """
-    approximant(reference_hz)  # imported here, outside the 64-bit scope
+    sources = prepare(approximant, parameters, reference_hz, modes)
     with jax.enable_x64(True):
-        sources = {name: jnp.asarray(parameters[name], jnp.float64) for name in NEEDED}
+        sources = {name: jnp.asarray(values, jnp.float64) for name, values in sources.items()}
         f = jnp.asarray(frequencies, jnp.float64)
-        return _polarizations(sources, f, reference_hz, lowest_hz)
+        arguments = (reference_hz, lowest_hz, approximant, tuple(sorted(set(modes))))
+        return _polarizations(sources, f, *arguments)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _polarizations(
-    sources: Parameters, f: Float[Array, "frequency"], reference_hz: float, lowest_hz: float
+def prepare(
+    approximant: Approximant, parameters: Parameters, reference_hz: float, modes: Sequence[str]
+) -> dict[str, Float[np.ndarray, "n"]]:
+    """Return the parameters that the model reads, 0 where missing; import ripple's models.
+
+    Raises:
+        ValueError: Modes that the model has not, or masses in the wrong order.
+    """
+    _check_modes(approximant, modes)
+    if approximant is not Approximant.SineGaussian:
+        # Their import sets and restores the 64-bit flag: not inside a trace.
+        ripple_model(approximant, reference_hz)
+        ripple_model(Approximant.IMRPhenomXAS, reference_hz)
+        ripple_model(Approximant.IMRPhenomXP, reference_hz)
+        _check_masses(parameters)
+    n = len(next(iter(parameters.values())))
+    names = MODELS[approximant].parameters
+    return {name: np.asarray(parameters.get(name, np.zeros(n))) for name in names}
+
+
+def traced_polarizations(
+    sources: Parameters,
+    f: Float[Array, "frequency"],
+    reference_hz: float,
+    lowest_hz: float,
+    approximant: Approximant,
+    modes: tuple[str, ...],
 ) -> tuple[Complex[Array, "n frequency"], Complex[Array, "n frequency"]]:
-    amplitude, phase = amplitude_and_phase(sources, f, reference_hz, lowest_hz)
-    h = amplitude * (jnp.cos(phase) + 1j * jnp.sin(phase))
+    """Return the polarizations; to be traced with 64-bit numbers, of `prepare`d parameters."""
+    if approximant is Approximant.SineGaussian:
+        return sine_gaussian(sources, f)
+    if not MODELS[approximant].aligned:
+        return precessing_polarizations(approximant, modes, sources, f, reference_hz, lowest_hz)
+    amplitude, phase = amplitude_and_phase(approximant, sources, f, reference_hz, lowest_hz)
+    h = jax.lax.complex(amplitude * jnp.cos(phase), amplitude * jnp.sin(phase))
     cos_inclination = jnp.cos(sources["inclination"])[:, None]
     return 0.5 * (1 + cos_inclination**2) * h, -1j * cos_inclination * h
 
 
-def amplitude_and_phase(
-    parameters: Parameters,
-    frequencies: Float[Array, "frequency"],
-    reference_hz: float,
-    lowest_hz: float,
-) -> tuple[Float[Array, "n frequency"], Float[Array, "n frequency"]]:
-    """Return amplitude (strain/Hz at 1 Gpc, face on) and phase (rad) of the (2,2) mode.
-
-    To be traced where 64-bit numbers are on, after `approximant` was called once.
-    """
-
-    def of_one(one: dict[str, Float[Array, ""]]) -> tuple[Array, Array]:
-        highest = _highest_frequency(one, jnp.max(frequencies), lowest_hz)
-        coarse = lowest_hz * (highest / lowest_hz) ** jnp.linspace(0, 1, COARSE_POINTS)
-        values = jnp.stack(_evaluate(approximant(reference_hz), coarse, one))
-        inside = (frequencies >= lowest_hz) & (frequencies <= highest)
-        position = jnp.log(jnp.where(inside, frequencies, lowest_hz) / lowest_hz)
-        position *= (COARSE_POINTS - 1) / jnp.log(highest / lowest_hz)
-        amplitude, phase = cubic_interpolation(values, position)
-        return jnp.where(inside, amplitude, 0.0), phase
-
-    return jax.vmap(of_one)({name: jnp.asarray(parameters[name]) for name in NEEDED})
+_polarizations = partial(jax.jit, static_argnums=(2, 3, 4, 5))(traced_polarizations)
 
 
-def cubic_interpolation(
-    values: Float[Array, "row node"], position: Float[Array, "point"]
-) -> Float[Array, "row point"]:
-    """Interpolate rows given at nodes 0, 1, 2, ... by cubics through the four nearest nodes."""
-    first = jnp.clip(jnp.floor(position).astype(jnp.int32) - 1, 0, values.shape[1] - 4)
-    t = position - first
-    weights = (
-        -(t - 1) * (t - 2) * (t - 3) / 6,
-        t * (t - 2) * (t - 3) / 2,
-        -t * (t - 1) * (t - 3) / 2,
-        t * (t - 1) * (t - 2) / 6,
-    )
-    return sum((w * values[:, first + k] for k, w in enumerate(weights)), jnp.zeros(()))
+def _check_modes(approximant: Approximant, modes: Sequence[str]) -> None:
+    has = XPHM_MODES if approximant is Approximant.IMRPhenomXPHM else ("22",)
+    unknown = [mode for mode in modes if mode not in has]
+    if unknown:
+        raise ValueError(f"{approximant.value} has no mode {unknown[0]!r}: it has {', '.join(has)}")
 
 
-@cache
-def approximant(reference_hz: float) -> Any:
-    """Return ripple's IMRPhenomD, leaving the process's 64-bit flag as it was.
-
-    Importing ripple sets `jax_enable_x64` for the whole process. The import runs on a
-    thread of its own, which sees the process's flag and no scope of the caller's.
-    """
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(_import_approximant, reference_hz).result()
-
-
-def _import_approximant(reference_hz: float) -> Any:
-    before = jax.config.read("jax_enable_x64")
-    try:
-        import ripplegw
-
-        return ripplegw.waveform("IMRPhenomD", f_ref=reference_hz)
-    finally:
-        jax.config.update("jax_enable_x64", before)
-
-
-def _highest_frequency(
-    one: Mapping[str, Float[Array, ""]], highest_hz: Float[Array, ""], lowest_hz: float
-) -> Float[Array, ""]:
-    """Return where the waveform or the grid ends, whichever is lower, in Hz."""
-    cutoff = CUTOFF / ((one["mass_1"] + one["mass_2"]) * SOLAR_MASS_SECONDS) - 2 * FIRST_STEP_HZ
-    return jnp.maximum(jnp.minimum(cutoff, highest_hz), 1.01 * lowest_hz)
-
-
-def _evaluate(
-    model: Any, coarse: Float[Array, "node"], one: Mapping[str, Float[Array, ""]]
-) -> tuple[Float[Array, "node"], Float[Array, "node"]]:
-    total = one["mass_1"] + one["mass_2"]
-    # Rounding may take the symmetric mass ratio of equal masses above its largest value.
-    eta = jnp.minimum(one["mass_1"] * one["mass_2"] / total**2, 0.25)
-    ripple_names = {
-        "M_c": total * eta**0.6,
-        "eta": eta,
-        "s1_z": one["spin_1z"],
-        "s2_z": one["spin_2z"],
-        "d_L": DISTANCE_MPC,
-        "phase_c": one["phase"],
-        "iota": 0.0,
-    }
-    stepped = jnp.concatenate([coarse[:1], coarse[:1] + FIRST_STEP_HZ, coarse[1:]])
-    phase = model.phase(stepped, ripple_names)
-    return model.amplitude(coarse, ripple_names), jnp.concatenate([phase[:1], phase[2:]])
+def _check_masses(parameters: Parameters) -> None:
+    heavy, light = (np.asarray(parameters[name]) for name in MASSES)
+    wrong = np.flatnonzero(light > heavy)
+    if wrong.size:
+        i = wrong[0]
+        raise ValueError(
+            f"source {i} has mass_1={heavy[i]:g} and mass_2={light[i]:g}: expected mass_1 >= "
+            "mass_2, swap the two with their spins"
+        )

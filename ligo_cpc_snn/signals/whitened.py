@@ -11,13 +11,14 @@ from jaxtyping import Array, Float, Key
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, response
 from ligo_cpc_snn.config.signals_schema import SignalsConfig
 from ligo_cpc_snn.signals.duration import check_duration
+from ligo_cpc_snn.signals.detector_spectra import Grid, Wave, whitened_spectra
 from ligo_cpc_snn.signals.population import draw
-from ligo_cpc_snn.signals.projection import network_response
-from ligo_cpc_snn.signals.waveforms import amplitude_and_phase, approximant
+from ligo_cpc_snn.signals.waveforms import DISTANCE_MPC, prepare
 
 CHUNK = 64  # signals at a time
 # Right ascensions are drawn, so the Earth's rotation matters to no distribution.
 GPS = 1126259462.4  # s, GW150914
+SKY = ("right_ascension", "declination", "polarization")
 PLATFORMS_WITH_DOUBLE = ("cpu", "gpu")  # of complex128 numbers; Apple's have none
 
 
@@ -52,7 +53,7 @@ def whitened_signals(
     Returns:
         Whitened strain, float32, shape (count, detector, samples_before + samples_after),
         and the sources' parameters, with `optimal_snr`, shape (count, detector), and
-        `network_snr`, shape (count,), of the source at 1 Gpc.
+        `network_snr`, shape (count,), at the drawn `distance` (1 Gpc where there is none).
 
     Raises:
         ValueError: A signal of the population, or the crop, does not fit
@@ -66,28 +67,34 @@ def whitened_signals(
     check_duration(signals_cfg, lowest, filter_seconds)
     frequencies = np.fft.rfftfreq(samples, 1 / sample_rate_hz)
     responses = np.stack([response(whitening, frequencies) for whitening in filters])
-    approximant(signals_cfg.reference_hz)  # its import sets and restores the 64-bit flag
     drawn = draw(key, signals_cfg.population, count)
     sources = {name: np.asarray(values) for name, values in drawn.items()}
+    reference_hz, modes = signals_cfg.reference_hz, tuple(sorted(set(signals_cfg.modes)))
+    approximant = signals_cfg.approximant
+    # Outside the band the response is nothing, so the waveform is not evaluated there.
+    low, high = _band_indices(frequencies, filters)
+    sky = {name: sources[name] for name in SKY}
     with jax.enable_x64(True), jax.default_device(double_precision_device()):
         compute = partial(
             _chunk_of_signals,
             # Times the sample rate: a sample of strain is the transform's integral over f.
-            responses=jnp.asarray(responses * sample_rate_hz),
-            frequencies=jnp.asarray(frequencies),
+            responses=jnp.asarray(responses[:, low:high] * sample_rate_hz),
+            wave=Wave(approximant, modes, reference_hz, lowest),
+            grid=Grid(1 / signals_cfg.duration_seconds, low, high - low),
             detectors=tuple(detectors),
-            reference_hz=signals_cfg.reference_hz,
-            lowest_hz=lowest,
-            band=_band_indices(frequencies, filters),
+            samples=samples,
             before=samples_before,
             after=samples_after,
         )
         shape = (count, len(detectors), samples_before + samples_after)
-        strain, snr = _in_chunks(compute, sources, shape)
+        read = prepare(approximant, sources, reference_hz, modes)
+        strain, snr = _in_chunks(compute, read | sky, shape)
     network = np.sqrt(np.sum(snr**2, axis=1))
     _check_loudness(network, sources)
     strain *= (network_snr / network).astype(np.float32)[:, None, None]
-    return strain, sources | {"optimal_snr": snr, "network_snr": network}
+    closer = DISTANCE_MPC / sources.get("distance", np.full(count, DISTANCE_MPC))
+    loudness = {"optimal_snr": snr * closer[:, None], "network_snr": network * closer}
+    return strain, sources | loudness
 
 
 def double_precision_device() -> jax.Device:
@@ -98,40 +105,27 @@ def double_precision_device() -> jax.Device:
 
 
 @partial(
-    jax.jit, static_argnames=("detectors", "reference_hz", "lowest_hz", "band", "before", "after")
+    jax.jit, static_argnames=("wave", "grid", "detectors", "samples", "before", "after")
 )
 def _chunk_of_signals(
     sources: Mapping[str, Float[Array, "n"]],
     responses: Float[Array, "detector frequency"],
-    frequencies: Float[Array, "frequency"],
     *,
+    wave: Wave,
+    grid: Grid,
     detectors: tuple[str, ...],
-    reference_hz: float,
-    lowest_hz: float,
-    band: tuple[int, int],
+    samples: int,
     before: int,
     after: int,
 ) -> tuple[Float[Array, "n detector time"], Float[Array, "n detector"]]:
     """Return whitened strain at 1 Gpc around the merger, float32, and its whole norm."""
     sources = {name: values.astype(jnp.float64) for name, values in sources.items()}
-    # Outside the band the response is nothing, so the waveform is not evaluated there.
-    f = frequencies[band[0] : band[1]]
-    amplitude, phase = amplitude_and_phase(sources, f, reference_hz, lowest_hz)
-    plus, cross, delay = network_response(sources, detectors, GPS)
-    cos_inclination = jnp.cos(sources["inclination"])[:, None]
-    # One complex exponential per detector: orientation and delay join the phase.
-    real, imaginary = plus * 0.5 * (1 + cos_inclination**2), -cross * cos_inclination
-    angle = phase[:, None] + jnp.arctan2(imaginary, real)[..., None]
-    angle -= 2 * jnp.pi * delay[..., None] * f
-    size = jnp.hypot(real, imaginary)[..., None] * amplitude[:, None]
-    size *= responses[:, band[0] : band[1]]
-    spectrum = jax.lax.complex(size * jnp.cos(angle), size * jnp.sin(angle))
-    edges = (band[0], frequencies.size - band[1])
-    samples = 2 * (frequencies.size - 1)
+    spectrum = whitened_spectra(wave, grid, sources, responses, detectors, GPS)
+    edges = (grid.first, samples // 2 + 1 - grid.first - grid.count)
     strain = jnp.fft.irfft(jnp.pad(spectrum, ((0, 0), (0, 0), edges)), samples)
     snr = jnp.sqrt(jnp.sum(strain**2, axis=-1))
     kept = jnp.concatenate([strain[..., samples - before :], strain[..., :after]], axis=-1)
-    return kept.astype(jnp.float32), snr
+    return kept, snr.astype(jnp.float64)
 
 
 def _in_chunks(

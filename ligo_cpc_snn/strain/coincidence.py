@@ -1,4 +1,4 @@
-"""Stretches of time in which all detectors have strain, and their split in time."""
+"""Stretches of time in which all detectors have strain."""
 
 from collections.abc import Iterable, Sequence
 
@@ -32,6 +32,21 @@ def coincident(
             f"no strain of {', '.join(missing)}: expected all of {', '.join(detectors)}, "
             "change data.detectors or add files"
         )
+    long_enough = common_time(wanted, detectors, minimum_seconds)
+    if not long_enough:
+        extents = "; ".join(f"{name} {_extent(found)}" for name, found in own.items())
+        raise ValueError(
+            f"detectors {', '.join(detectors)} have no common time of {minimum_seconds:g} s "
+            f"or more ({extents}): add files, or lower data.real.minimum_seconds"
+        )
+    return long_enough
+
+
+def common_time(
+    segments: Iterable[StrainSegment], detectors: Sequence[str], minimum_seconds: float = 0.0
+) -> list[Coincident]:
+    """Return what `coincident` returns, and nothing where it raises for want of strain."""
+    own = {name: [s for s in by_time(segments) if s.detector == name] for name in detectors}
     common: list[Coincident] = [{}]
     for name in detectors:
         common = [
@@ -41,42 +56,7 @@ def coincident(
             if _overlap(group, s)
         ]
     long_enough = [group for group in common if _duration(group) >= minimum_seconds]
-    if not long_enough:
-        extents = "; ".join(f"{name} {_extent(found)}" for name, found in own.items())
-        raise ValueError(
-            f"detectors {', '.join(detectors)} have no common time of {minimum_seconds:g} s "
-            f"or more ({extents}): add files, or lower data.real.minimum_seconds"
-        )
     return sorted(long_enough, key=lambda group: group[detectors[0]].gps_start)
-
-
-def split_by_time(
-    stretches: Sequence[Coincident], validation_fraction: float
-) -> tuple[list[Coincident], list[Coincident]]:
-    """Split coincident stretches at one GPS time: the earlier part trains, the later validates.
-
-    A stretch across the boundary is cut there, in all detectors at once.
-
-    Args:
-        stretches: In order of time (see `coincident`).
-        validation_fraction: Of the total time, in [0, 1).
-    """
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"data.real.validation_fraction={validation_fraction}: expected 0 <= fraction < 1"
-        )
-    sizes = [next(iter(stretch.values())).strain.size for stretch in stretches]
-    remaining = round((1 - validation_fraction) * sum(sizes))
-    train: list[Coincident] = []
-    validation: list[Coincident] = []
-    for stretch, size in zip(stretches, sizes, strict=True):
-        first = min(max(remaining, 0), size)
-        if first > 0:
-            train.append({name: s.samples(0, first) for name, s in stretch.items()})
-        if first < size:
-            validation.append({name: s.samples(first, size) for name, s in stretch.items()})
-        remaining -= size
-    return train, validation
 
 
 def _overlap(group: Coincident, segment: StrainSegment) -> bool:

@@ -1,4 +1,4 @@
-"""Amplitude spectral densities: the analytic aLIGO design and curves from files.
+"""Amplitude spectral densities: the analytic aLIGO design, curves from files, and sets of them.
 
 Amplitudes, not powers: a power of 1e-46 underflows in float32, its root does not.
 """
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 ALIGO_LOWEST_HZ = 10.0  # the fit is not meant for lower frequencies
+STEPS_PER_SCALE = 8  # of a perturbation
 LIKELY_POWER = 1e-30  # detectors have amplitudes of 1e-24 to 1e-18, powers below 1e-36
 
 
@@ -77,6 +78,30 @@ def aligo_curve(highest_hz: float = 8192.0) -> Asd:
     return Asd(frequencies, aligo_asd(frequencies), "analytic aLIGO design")
 
 
+def perturbed(curve: Asd, rng: np.random.Generator, *, rms: float, octaves: float) -> Asd:
+    """Return a curve times a smooth random factor, as a detector's sensitivity drifts.
+
+    The logarithm of the factor is a Gaussian process over the logarithm of frequency, of mean
+    0 and covariance rms^2 exp(-(distance / octaves)^2 / 2).
+
+    Args:
+        curve: The curve.
+        rng: Source of randomness.
+        rms: Of the logarithm of the amplitude.
+        octaves: Scale over which the factor changes.
+    """
+    x = np.log2(curve.frequencies)
+    step = octaves / STEPS_PER_SCALE
+    # White noise smoothed by a kernel whose own autocorrelation is the covariance wanted.
+    offsets = np.arange(-3 * STEPS_PER_SCALE, 3 * STEPS_PER_SCALE + 1) / STEPS_PER_SCALE
+    kernel = np.exp(-(offsets**2))
+    points = int(np.ceil((x[-1] - x[0]) / step)) + 2
+    white = rng.standard_normal(points + kernel.size - 1)
+    smooth = np.convolve(white, rms * kernel / np.linalg.norm(kernel), mode="valid")
+    factor = np.exp(np.interp(x, x[0] + step * np.arange(points), smooth))
+    return Asd(curve.frequencies, curve.values * factor, f"{curve.name}, perturbed")
+
+
 def read_asd(path: str | Path) -> Asd:
     """Read a curve from a text file of two columns, Hz and strain/sqrt(Hz).
 
@@ -87,7 +112,7 @@ def read_asd(path: str | Path) -> Asd:
         FileNotFoundError: There is no such file.
         ValueError: It does not hold two columns of an amplitude spectral density.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"spectral density file {path}: no such file")
     try:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ligo_cpc_snn.errors import UserError
+
 
 class StrainFileError(ValueError):
     """A strain file, or a folder of them, cannot be used; names it and the reason."""
@@ -15,3 +17,7 @@ class StrainFileError(ValueError):
 
 class DetectorUnknownError(StrainFileError):
     """A file holds strain but does not say of which detector."""
+
+
+class GwoscError(UserError):
+    """GWOSC's server cannot be reached, has no such data, or sent something else."""

@@ -1,90 +1,113 @@
-"""Open data from GWOSC: which files hold a span of time, and the files themselves."""
+"""Open data from GWOSC: the strain of configured spans of time, and the known events."""
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from igwn_segments import segmentlist
+
 from ligo_cpc_snn.config.data_schema import GwoscConfig
-from ligo_cpc_snn.strain.download import GwoscError, download
-from ligo_cpc_snn.strain.files import read_strain
-from ligo_cpc_snn.strain.segments import (
-    Span,
-    StrainSegment,
-    join_contiguous,
-    keep_spans,
-    without_duplicates,
-)
+from ligo_cpc_snn.strain.cache import StrainCache
+from ligo_cpc_snn.strain.catalogue import Catalogue
+from ligo_cpc_snn.strain.client import Client
+from ligo_cpc_snn.strain.errors import GwoscError
+from ligo_cpc_snn.strain.fetch import fill
+from ligo_cpc_snn.strain.pieces import BrokenPieceError
+from ligo_cpc_snn.strain.room import tidy
+from ligo_cpc_snn.strain.seconds import total, words
+from ligo_cpc_snn.strain.segments import StrainSegment
+from ligo_cpc_snn.strain.wanted import requested
 
 log = logging.getLogger(__name__)
 
-SAMPLE_RATE_HZ = 4096  # of the files asked for; 16384 Hz is the other choice
-COVERED = 0.9  # of a span: a 32 s file is not centred on its event
+SUBFOLDER = "strain"  # of the cache folder
+READ_ATTEMPTS = 3  # when files break between their check and their reading
 
 
 def fetch_strain(
     cfg: GwoscConfig, detectors: Sequence[str], cache_dir: str | Path
 ) -> list[StrainSegment]:
-    """Fetch and read the usable strain of the configured spans of time.
+    """Return the usable strain of the configured spans, fetching what the cache lacks.
+
+    Usable are seconds whose data-quality bits are set and that have no hardware injection
+    (`strain.quality`); gaps and NaN end a segment.
 
     Args:
         cfg: Events and seconds around them, or start and end.
         detectors: Names.
-        cache_dir: Where files are kept between runs.
-
-    Raises:
-        GwoscError: The server cannot be reached or has no such data.
-    """
-    paths = fetch_segments(cfg, detectors, cache_dir)
-    segments = [segment for path in paths for segment in read_strain(path, detectors)]
-    return without_duplicates(keep_spans(join_contiguous(segments), spans(cfg)))
-
-
-def fetch_segments(cfg: GwoscConfig, detectors: Sequence[str], cache_dir: str | Path) -> list[Path]:
-    """Download the files that hold the configured spans, unless they are there already.
-
-    Args:
-        cfg: Events and seconds around them, or start and end.
-        detectors: Names.
-        cache_dir: Files go to its subfolder `gwosc`.
+        cache_dir: Where strain is kept between runs, in its subfolder `strain`.
 
     Returns:
-        The files' paths, sorted; they hold the spans and perhaps more.
+        Segments in order of detector and time.
 
     Raises:
-        GwoscError: The server cannot be reached or has no such data, or a file from it is bad.
+        GwoscError: The server cannot be reached or has no such data, or we are offline and the
+            cache does not have it.
     """
-    urls = [url for name in detectors for url in _urls(cfg, name)]
-    folder = Path(cache_dir) / "gwosc"
-    return sorted({download(url, folder) for url in urls})
+    with cached(cfg, detectors, cache_dir) as (cache, catalogue, wanted):
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                segments = [s for name in wanted for s in cache.read(name, wanted[name])]
+                break
+            except (BrokenPieceError, FileNotFoundError):  # said and deleted
+                if attempt == READ_ATTEMPTS:
+                    raise
+                fill(cache, catalogue, cfg, wanted)
+    check_usable({name: any(s.detector == name for s in segments) for name in wanted}, wanted)
+    return segments
 
 
-def spans(cfg: GwoscConfig) -> list[Span]:
-    """Return the configured spans of GPS time; events' times come from the server."""
-    half = cfg.event_seconds / 2
-    around = [(gps - half, gps + half) for gps in (_event_gps(e, cfg.host) for e in cfg.events)]
-    if cfg.start is None and cfg.end is None and around:
-        return around
-    if cfg.start is None or cfg.end is None or cfg.start >= cfg.end:
-        raise GwoscError(
-            f"data.gwosc.start={cfg.start} and end={cfg.end}: expected start < end in GPS s, "
-            "or data.gwosc.events"
-        )
-    return [*around, (float(cfg.start), float(cfg.end))]
+@contextmanager
+def cached(
+    cfg: GwoscConfig, detectors: Sequence[str], cache_dir: str | Path
+) -> Iterator[tuple[StrainCache, Catalogue, dict[str, segmentlist]]]:
+    """Fetch what the cache lacks; within the block nothing of it is deleted.
+
+    Yields:
+        The cache, the catalogue, and the wanted seconds by detector.
+    """
+    cache, catalogue = open_cache(cfg, cache_dir)
+    seconds = requested(cfg, detectors, catalogue)
+    wanted = {name: seconds for name in detectors}
+    with cache.in_use(wanted):
+        fill(cache, catalogue, cfg, wanted)
+        yield cache, catalogue, wanted
+    cache.make_room()
+    tidy(cache.root)
 
 
-def known_events(host: str) -> dict[str, float]:
-    """Return name and GPS time in s of every event the server knows, in its newest version.
+def open_cache(cfg: GwoscConfig, cache_dir: str | Path) -> tuple[StrainCache, Catalogue]:
+    """Return the cache and the catalogue of the configured server.
 
     Raises:
-        GwoscError: The server cannot be reached.
+        GwoscError: The server's address or the folder cannot be used.
     """
-    from gwosc.api import v2
+    client = Client(cfg.host)
+    cache = StrainCache(Path(cache_dir) / SUBFOLDER, client.host, cfg.cache_gb)
+    return cache, Catalogue(cache.folder, None if cfg.offline else client)
 
-    with _clear_errors(host, "the list of events"):
-        versions = sorted(v2.fetch_event_versions(host=host), key=lambda e: e["version"])
-    return {event["name"]: float(event["gps"]) for event in versions}
+
+def check_usable(found: Mapping[str, bool], wanted: Mapping[str, segmentlist]) -> None:
+    """Raise GwoscError if a detector has no usable strain at all."""
+    for name, any_strain in found.items():
+        if not any_strain:
+            raise GwoscError(
+                f"GWOSC has no usable strain of {name} in {total(wanted[name]):g} s (GPS "
+                f"{words(wanted[name])}): no files, or bad data quality throughout; choose "
+                "another time or leave the detector out"
+            )
+
+
+def known_events(cfg: GwoscConfig, cache_dir: str | Path) -> dict[str, float]:
+    """Return name and GPS time in s of every event GWOSC knows, in its newest version.
+
+    Raises:
+        GwoscError: The server cannot be reached and the cache does not have the list.
+    """
+    _, catalogue = open_cache(cfg, cache_dir)
+    return catalogue.events()
 
 
 def read_events_csv(path: str | Path) -> dict[str, float]:
@@ -112,72 +135,3 @@ def read_events_csv(path: str | Path) -> dict[str, float]:
         return {row["name"]: float(row["gps"]) for row in rows}
     except ValueError as error:
         raise ValueError(f"events file {path}: a gps is not a number ({error})") from error
-
-
-def _urls(cfg: GwoscConfig, detector: str) -> list[str]:
-    """Return the files of one detector for all spans."""
-    from gwosc import locate
-
-    half = cfg.event_seconds / 2
-    urls: list[str] = []
-    for event in cfg.events:
-        gps = _event_gps(event, cfg.host)
-        with _clear_errors(cfg.host, f"strain of {detector} around {event}"):
-            offered = locate.get_event_urls(
-                event, detector=detector, sample_rate=SAMPLE_RATE_HZ, host=cfg.host
-            )
-        urls += _smallest_cover(offered, (gps - half, gps + half), f"{detector} at {event}")
-    if cfg.start is not None and cfg.end is not None:
-        with _clear_errors(cfg.host, f"strain of {detector} in {cfg.start} to {cfg.end}"):
-            urls += locate.get_urls(
-                detector, cfg.start, cfg.end, sample_rate=SAMPLE_RATE_HZ, host=cfg.host
-            )
-    return urls
-
-
-def _smallest_cover(urls: Sequence[str], span: Span, what: str) -> list[str]:
-    """Return the shortest file that holds nearly all of `span`, else all that touch it."""
-    from gwosc.utils import url_segment
-
-    def held(url: str) -> float:
-        start, end = url_segment(url)
-        return float(min(end, span[1]) - max(start, span[0]))
-
-    def length(url: str) -> float:
-        start, end = url_segment(url)
-        return float(end - start)
-
-    touching = [url for url in urls if held(url) > 0]
-    if not touching:
-        raise GwoscError(f"GWOSC has no strain of {what} in {span[0]:.1f} to {span[1]:.1f}")
-    covering = [url for url in touching if held(url) >= COVERED * (span[1] - span[0])]
-    if not covering:
-        log.warning("GWOSC's files of %s hold only part of the time asked for", what)
-        return touching
-    return [min(covering, key=length)]
-
-
-def _event_gps(event: str, host: str) -> float:
-    from gwosc import datasets
-
-    with _clear_errors(host, f"event {event}"):
-        return float(datasets.event_gps(event, host=host))
-
-
-@contextmanager
-def _clear_errors(host: str, what: str) -> Iterator[None]:
-    """Turn the client's errors into one line that says what was asked of whom."""
-    import requests
-    import tenacity
-
-    try:
-        yield
-    except requests.HTTPError as error:
-        raise GwoscError(f"{host} does not have {what} ({error})") from error
-    except (requests.RequestException, tenacity.RetryError) as error:
-        raise GwoscError(
-            f"{host} did not answer when asked for {what} ({error}): check the network and "
-            "data.gwosc.host, or give files in data.strain_dir"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise GwoscError(f"{host} has no {what} ({error})") from error

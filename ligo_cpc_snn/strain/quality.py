@@ -6,10 +6,22 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 # A sample counts only where all of these bits are set (gwosc.org: data quality of CBC searches).
-NEEDED_QUALITY = ("DATA", "CBC_CAT1", "CBC_CAT2")
-NEEDED_INJECTION = ("NO_CBC_HW_INJ",)
+NEEDED_QUALITY = ("DATA", "CBC_CAT1", "CBC_CAT2", "CBC_CAT3")
+# Transient injections would be signals, stochastic ones correlate the detectors' noise. Not
+# NO_CW_HW_INJ: simulated pulsars, weak lines, were injected nearly always, and asking for it
+# would leave next to nothing.
+NEEDED_INJECTION = ("NO_CBC_HW_INJ", "NO_BURST_HW_INJ", "NO_DETCHAR_HW_INJ", "NO_STOCH_HW_INJ")
 # Places of the bits in frame files, which do not carry the names: O1 and later.
-BITS = {"DATA": 0, "CBC_CAT1": 1, "CBC_CAT2": 2, "NO_CBC_HW_INJ": 0}
+BITS = {
+    "DATA": 0,
+    "CBC_CAT1": 1,
+    "CBC_CAT2": 2,
+    "CBC_CAT3": 3,
+    "NO_CBC_HW_INJ": 0,
+    "NO_BURST_HW_INJ": 1,
+    "NO_DETCHAR_HW_INJ": 2,
+    "NO_STOCH_HW_INJ": 4,
+}
 
 
 def bits_set(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Span = tuple[float, float]  # GPS s, start and end
+DROPOUT_SECONDS = 1 / 64  # of one value; noise does not repeat itself for that long
 TIME_TOLERANCE = 1e-3  # of a sample: GPS times in float64 are good to 0.2 microseconds
 
 
@@ -57,6 +58,26 @@ def good_stretches(
     return [
         segment.samples(first, last) for first, last in zip(steps[::2], steps[1::2], strict=True)
     ]
+
+
+def without_dropouts(segments: Iterable[StrainSegment]) -> list[StrainSegment]:
+    """Cut out where strain holds one value: a digital dropout or a saturated channel.
+
+    Such stretches are no noise, whichever set they are in; they are found before resampling
+    and whitening smear them.
+    """
+    kept: list[StrainSegment] = []
+    for segment in segments:
+        edges = np.flatnonzero(np.diff(segment.strain)) + 1
+        bounds = np.concatenate([[0], edges, [segment.strain.size]])
+        long = np.diff(bounds) >= max(2, round(DROPOUT_SECONDS * segment.sample_rate_hz))
+        kept += good_stretches(segment, ~np.repeat(long, np.diff(bounds)))
+    return kept
+
+
+def between(segment: StrainSegment, start: float, end: float) -> StrainSegment:
+    """Return the part of a segment from GPS `start` to before `end`, perhaps empty."""
+    return segment.samples(_index(segment, start), _index(segment, end))
 
 
 def cut_spans(segments: Iterable[StrainSegment], spans: Iterable[Span]) -> list[StrainSegment]:

@@ -1,7 +1,11 @@
-"""The order of a run and its side effects: evaluate, save, step, log.
+"""The order of a run and its side effects: evaluate, save, refresh, mine, step, log.
 
-`step` counts the updates applied. The loop runs under JAX's transfer guard: nothing
-goes to the device, and metrics leave it once per logging interval.
+`step` counts the updates applied. Refresh: the banks of the step are asked for, and hard
+noise that was mined in other noise is forgotten. Mine: the loudest noise of these banks is
+looked for. Both depend on the step's number alone, and what is saved is what was there
+before them, so that a run that goes on does them again. The loop runs under JAX's transfer
+guard: nothing goes to the device but the next banks, from their own thread, and metrics
+leave it once per logging interval.
 """
 
 import logging
@@ -16,6 +20,7 @@ import numpy as np
 
 from ligo_cpc_snn.config.schema import BridgeConfig, TrainingConfig
 from ligo_cpc_snn.training.learner import PARTS, Params
+from ligo_cpc_snn.training.mining import Mining
 from ligo_cpc_snn.training.phases import Phase, phase_at
 from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.validation import summarise
@@ -58,6 +63,18 @@ class StopRequest(Protocol):
     def requested(self) -> bool: ...
 
 
+@runtime_checkable
+class Supply(Protocol):
+    """What the loop needs of training data: the banks of a step, always of the same shapes.
+
+    `at` returns None when it was asked to stop while it waited for them.
+    """
+
+    def at(self, step: int, stop: StopRequest) -> Any | None: ...
+
+    def renews_noise(self, step: int) -> bool: ...
+
+
 @dataclass
 class Loop:
     """A run's training, from any step to its end.
@@ -65,18 +82,20 @@ class Loop:
     Args:
         cfg: intervals and batch size.
         phases: compiled, in order.
-        banks, validation_banks: on the device.
+        supply: of training banks, on the device.
+        validation_banks: on the device.
         saver, recorder, display, stop: the run's services.
         description: of the architecture, saved with each checkpoint.
         validation_batches: numbers of the validation batches, as device arrays.
         peak_memory: current peak in bytes.
         save_failure: called with the state before a non-finite step, returns where it is.
+        mining: of hard noise, or None.
     """
 
     cfg: TrainingConfig
     bridge: BridgeConfig
     phases: list[Phase]
-    banks: Any
+    supply: Supply
     validation_banks: Any
     saver: Saver
     recorder: Recorder
@@ -87,6 +106,7 @@ class Loop:
     peak_memory: Callable[[], int]
     save_failure: Callable[[TrainState, str], str]
     warnings: set[str]
+    mining: Mining | None = None
     _last_log: tuple[int, float] = field(init=False, default=(0, 0.0))  # step, monotonic s
     _validated: tuple[int, dict[str, float]] = field(init=False, default_factory=lambda: (-1, {}))
 
@@ -115,25 +135,42 @@ class Loop:
     def _run_phase(self, phase: Phase, state: TrainState, start: int) -> tuple[TrainState, bool]:
         step = begun = max(phase.first, start)
         if step == phase.first:
-            state = phase.begin(state.params, state.step)
+            state = phase.begin(state.params, state.step)._replace(hard=state.hard)
             log.info("phase %s: steps %d to %d", phase.name, phase.first, phase.last)
         while step < phase.last:
             if step > begun and step % self.cfg.evaluate_every == 0:
                 self._evaluate(phase, state, step)
             if step > begun and step % self.cfg.checkpoint.every_steps == 0:
                 self._save(phase, state, step)
-            state = phase.step(state, self.banks)
+            banks = self.supply.at(step, self.stop)
+            if banks is None:
+                return self._stopped(phase, state, step)
+            state = self._mine(phase, state, banks, step)
+            state = phase.step(state, banks)
             step += 1
             self.display.update(step, phase.name, {})
             if step % self.cfg.log_every == 0 or step == phase.last or self.stop.requested:
                 state = self._log(phase, state, step)
             if self.stop.requested and step < self.phases[-1].last:
-                log.warning("asked to stop: saving step %d", step)
-                self._save(phase, state, step)
-                return state, False
+                return self._stopped(phase, state, step)
         self._evaluate(phase, state, step)
         self._save(phase, state, step)
         return state, True
+
+    def _stopped(self, phase: Phase, state: TrainState, step: int) -> tuple[TrainState, bool]:
+        log.warning("asked to stop: saving step %d", step)
+        self._save(phase, state, step)
+        return state, False
+
+    def _mine(self, phase: Phase, state: TrainState, banks: Any, step: int) -> TrainState:
+        """Forget hard noise that is in the banks no longer; look for more when it is time."""
+        if self.mining is None:
+            return state
+        if self.supply.renews_noise(step):
+            state = state._replace(hard=self.mining.forget())
+        if step and step % self.mining.every == 0 and phase.cfg.detection_weight:
+            state = state._replace(hard=self.mining.search(state.params, banks, state.step))
+        return state
 
     def _evaluate(self, phase: Phase, state: TrainState, step: int) -> None:
         begun = time.monotonic()

@@ -52,13 +52,15 @@ def prepare_phases(
     training: Any,
     validation: Any,
     compile_ahead: Compile,
+    hard: Any = None,
 ) -> list[Phase]:
     """Build and compile the functions of every phase.
 
     Args:
         sample, sample_validation: compose batches of training and of validation.
-        training, validation: what these draw from.
+        training, validation: what these draw from, or its shapes.
         compile_ahead: compiles a jitted function for arguments, and says how long it took.
+        hard: shapes of mined noise, or None (see `build_phase`).
     """
     train_cfg, key = cfg.training, stream(cfg.seed, "training")
     active = active_phases(train_cfg)
@@ -73,6 +75,7 @@ def prepare_phases(
             phase=phase,
             cfg=train_cfg,
             key=key,
+            hard=hard,
         )
     zero = jnp.zeros((), jnp.int32)
     # The same names in every phase, so that a checkpoint of one fits the next.

@@ -28,7 +28,7 @@ from ligo_cpc_snn.training.learner import (
 from ligo_cpc_snn.training.optimiser import parameter_path, part_of
 from ligo_cpc_snn.types import Batch
 
-Sampler = Callable[[Any, Key[Array, ""], Array | float, Array | float], Batch]
+Sampler = Callable[..., Batch]  # (data, key, snr_min, snr_max), and `hard` where it is mined
 
 
 class MetricSums(NamedTuple):
@@ -43,7 +43,8 @@ class TrainState(NamedTuple):
 
     `step` is the number of updates applied in the run, `phase_step` in the phase.
     `bad_step` is -1, or the first step with a non-finite number, whose update and all
-    later ones were not applied; `bad_part` indexes `PARTS`.
+    later ones were not applied; `bad_part` indexes `PARTS`. `hard` is the noise that was
+    mined last, None in a run that mines none.
     """
 
     params: Params
@@ -53,6 +54,7 @@ class TrainState(NamedTuple):
     metrics: MetricSums
     bad_step: Int[Array, ""]
     bad_part: Int[Array, ""]
+    hard: Any = None
 
 
 class PhaseFunctions(NamedTuple):
@@ -117,25 +119,31 @@ def build_phase(
     phase: PhaseConfig,
     cfg: TrainingConfig,
     key: Key[Array, ""],
+    hard: Any = None,
 ) -> PhaseFunctions:
     """Return the functions of a phase.
 
     Args:
         schedule: the learning rate as the optimiser has it, for the log.
-        sample: `(data, key, snr_min, snr_max) -> Batch`, pure.
+        sample: `(data, key, snr_min, snr_max) -> Batch`, pure; given `hard`, it has that
+            argument, too.
         data: what `sample` draws from; only its shapes are used here.
         key: of the run's training stream; the step number is folded in.
+        hard: shapes of mined noise, if noise is mined; it begins as zeros.
     """
 
-    def gradient(params: Params, data: Any, step: Array, phase_step: Array) -> Accumulated:
+    def gradient(
+        params: Params, data: Any, step: Array, phase_step: Array, hard: Any
+    ) -> Accumulated:
         of_batch, of_rest = jax.random.split(at_step(key, step))
-        batch = sample(data, of_batch, *snr_range(phase.snr, phase_step / max(phase.steps, 1)))
+        snr = snr_range(phase.snr, phase_step / max(phase.steps, 1))
+        batch = sample(data, of_batch, *snr, **({} if hard is None else {"hard": hard}))
         got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg)
         rate = {"learning_rate": jnp.asarray(schedule(phase_step))}
         return got._replace(metrics=_all_metrics(got, batch) | rate)
 
     def step(state: TrainState, data: Any) -> TrainState:
-        got = gradient(state.params, data, state.step, state.phase_step)
+        got = gradient(state.params, data, state.step, state.phase_step, state.hard)
         finite = _finite_parts(got)
 
         def move(state: TrainState) -> TrainState:
@@ -162,11 +170,13 @@ def build_phase(
     def begin(params: Params, step: Array, names: Sequence[str]) -> TrainState:
         zero, none = jnp.zeros((), jnp.int32), jnp.full((), -1, jnp.int32)
         sums = MetricSums({name: jnp.zeros(()) for name in names}, zero)
-        return TrainState(params, optimiser.init(params), step, zero, sums, none, zero)
+        return TrainState(
+            params, optimiser.init(params), step, zero, sums, none, zero, _zeros_like(hard)
+        )
 
     def metric_names(params: Params) -> tuple[str, ...]:
         zero = jnp.zeros((), jnp.int32)
-        return tuple(jax.eval_shape(gradient, params, data, zero, zero).metrics)
+        return tuple(jax.eval_shape(gradient, params, data, zero, zero, hard).metrics)
 
     return PhaseFunctions(step, begin, metric_names)
 
@@ -174,6 +184,10 @@ def build_phase(
 def clear_metrics(state: TrainState) -> TrainState:
     """Return the state with its metric sums set to zero."""
     return state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))
+
+
+def _zeros_like(shapes: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
 
 def _all_metrics(got: Accumulated, batch: Batch) -> dict[str, Array]:

@@ -3,34 +3,45 @@
 import logging
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.banks import Banks
 from ligo_cpc_snn.dataset.build import build_banks
+from ligo_cpc_snn.dataset.generations import Generations, stream_noise
 from ligo_cpc_snn.dataset.load import Noise, load_noise
+from ligo_cpc_snn.dataset.supply import FixedSupply, RefreshedSupply
+from ligo_cpc_snn.training.phases import active_phases
 
 log = logging.getLogger(__name__)
 
 
 class Data(NamedTuple):
-    """Banks on the device, and the noise they were made of."""
+    """What training draws from, step by step, validation banks, and the noise of both."""
 
-    training: Banks
+    supply: FixedSupply | RefreshedSupply
     validation: Banks
     noise: Noise
 
+    @property
+    def training(self) -> Any:
+        """Shapes of the training banks, which each generation has."""
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.supply.banks)
 
-def prepare_data(cfg: Config, *, cache_dir: Path, budget_bytes: int) -> Data:
-    """Make the banks and put them on the device."""
+
+def prepare_data(cfg: Config, *, cache_dir: Path, budget_bytes: int, step: int = 0) -> Data:
+    """Make the banks and put them on the device.
+
+    Args:
+        cache_dir: where downloads, and noise to stream, are kept.
+        budget_bytes: for the banks.
+        step: at which training begins or goes on.
+    """
     begun = time.monotonic()
     noise = load_noise(cfg.data, seed=cfg.seed, cache_dir=cache_dir, budget_bytes=budget_bytes)
     signals = cfg.data.signals
-    training = build_banks(
-        noise.training, cfg.data, signals=signals.bank_size, seed=cfg.seed, name="train"
-    )
     validation = build_banks(
         noise.validation,
         cfg.data,
@@ -38,14 +49,40 @@ def prepare_data(cfg: Config, *, cache_dir: Path, budget_bytes: int) -> Data:
         seed=cfg.seed,
         name="validation",
     )
+    seconds = sum(block.seconds for block in noise.training)
+    supply, noise = _supply(cfg, noise, cache_dir / "noise", budget_bytes, step)
     log.info(
         "banks: %.0f s of noise and %d signals to train, %.0f s and %d to validate, %.0f MB, "
         "made in %.1f s",
-        sum(block.seconds for block in noise.training),
+        seconds,
         signals.bank_size,
         sum(block.seconds for block in noise.validation),
         signals.validation_bank_size,
-        sum(noise.plan) / 1e6,
+        sum(x.nbytes for x in jax.tree.leaves((validation, supply.banks))) / 1e6,
         time.monotonic() - begun,
     )
-    return Data(jax.device_put(training), jax.device_put(validation), noise)
+    return Data(supply, jax.device_put(validation), noise)
+
+
+def _supply(
+    cfg: Config, noise: Noise, folder: Path, budget_bytes: int, step: int
+) -> tuple[FixedSupply | RefreshedSupply, Noise]:
+    """Make the first training banks; noise that streams is let go of."""
+    data, signals = cfg.data, cfg.data.signals
+    if not signals.refresh_steps:
+        banks = build_banks(
+            noise.training, data, signals=signals.bank_size, seed=cfg.seed, name="train"
+        )
+        return FixedSupply(jax.device_put(banks)), noise
+    streamed, blocks = None, noise.training
+    if noise.plan.streams(budget_bytes):
+        streamed = stream_noise(folder, blocks, data, noise.plan, budget_bytes)
+        blocks = streamed.blocks
+    supply = RefreshedSupply(
+        Generations(data, cfg.seed, blocks, streamed).make,
+        signals.refresh_steps,
+        first=step // signals.refresh_steps,
+        last_step=sum(phase.steps for phase in active_phases(cfg.training).values()),
+        noise=streamed is not None,
+    )
+    return supply, noise._replace(training=blocks)

@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
 from ligo_cpc_snn.config.schema import Config
-from ligo_cpc_snn.dataset.sampling import build_sampler
+from ligo_cpc_snn.dataset.banks import HardCrops
+from ligo_cpc_snn.dataset.sampling import build_sampler, draw_noise_windows
 from ligo_cpc_snn.evaluation.windows import Score, build_score
-from ligo_cpc_snn.models.detector import Detection, Detector
+from ligo_cpc_snn.models.detector import Detection, Detector, window_logits
 from ligo_cpc_snn.rng import at_step, stream
 from ligo_cpc_snn.runtime.compilation import compile_ahead
 from ligo_cpc_snn.search.stream import Advance, build_advance
 from ligo_cpc_snn.training.learner import Params, Structure
+from ligo_cpc_snn.training.mining import Miner, Mining, prepare_mining
 from ligo_cpc_snn.training.phases import Phase, prepare_phases
 from ligo_cpc_snn.types import Strain
 from ligo_cpc_snn.wiring.data import Data
@@ -33,6 +36,7 @@ class Functions(NamedTuple):
     inspect: Callable[[Params, Any], tuple[Strain, Detection]]
     advance: dict[int, Advance]
     assemble: Callable[[Params], Detector]
+    mining: Mining | None = None
 
 
 def prepare_functions(cfg: Config, structure: Structure, params: Params, data: Data) -> Functions:
@@ -50,6 +54,7 @@ def prepare_functions(cfg: Config, structure: Structure, params: Params, data: D
         data.training,
         data.validation,
         compile_ahead,
+        _no_hard_crops(cfg) if cfg.data.glitches.hard_fraction else None,
     )
     all_signals = build_sampler(cfg.data, cfg.evaluation.batch_size, signal_fraction=1.0)
     score = jax.jit(build_score(assemble, all_signals, stream(cfg.seed, "evaluation")))
@@ -60,6 +65,38 @@ def prepare_functions(cfg: Config, structure: Structure, params: Params, data: D
         compile_ahead("evaluation: traces", _inspect(cfg, assemble), params, data.validation),
         _advance(cfg, assemble, params) if cfg.event.name else {},
         assemble,
+        _mining(cfg, assemble, params, data) if cfg.data.glitches.hard_fraction else None,
+    )
+
+
+def _no_hard_crops(cfg: Config) -> HardCrops:
+    """Return the shapes of mined noise."""
+    crops = (cfg.data.glitches.hard_count, len(cfg.data.detectors))
+    return HardCrops(np.zeros(crops, np.int32), np.zeros((), np.int32))
+
+
+def _mining(
+    cfg: Config, assemble: Callable[[Params], Detector], params: Params, data: Data
+) -> Mining:
+    glitches, batch = cfg.data.glitches, cfg.evaluation.batch_size
+
+    def draw(banks: Any, key: Key[Array, ""]) -> tuple[Strain, Array]:
+        return draw_noise_windows(banks.noise, key, cfg.data.window_samples, batch)
+
+    def score(params: Params, strain: Strain) -> Array:
+        return window_logits(assemble(params)(strain)[0].frame_logits)
+
+    detectors = len(cfg.data.detectors)
+    miner = Miner(
+        draw, score, HardCrops, stream(cfg.seed, "mining"), glitches.hard_count, detectors
+    )
+    return prepare_mining(
+        miner,
+        every=glitches.mine_every_steps,
+        batches=-(-glitches.mine_windows // batch),
+        params=params,
+        banks=data.training,
+        compile_ahead=compile_ahead,
     )
 
 

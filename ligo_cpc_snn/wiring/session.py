@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,19 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
     with (
         Interrupts() as stop,
         Checkpoints(run_dir / "checkpoints", cfg.training.checkpoint) as kept,
+        ExitStack() as opened,
     ):
         # What could end the run later is looked at before minutes are spent.
         resuming = _may_resume(cfg, kept)
         save_once(cfg, run_dir, resuming=resuming)
         event = load_event(cfg.data, cfg.event, cache_dir) if cfg.event.name else None
-        data = prepare_data(cfg, cache_dir=cache_dir, budget_bytes=memory_budget_bytes(cfg.runtime))
+        data = prepare_data(
+            cfg,
+            cache_dir=cache_dir,
+            budget_bytes=memory_budget_bytes(cfg.runtime),
+            step=max(kept.steps(), default=0),
+        )
+        opened.enter_context(closing(data.supply))
         structure, params = create_learner(
             cfg.model,
             cfg.training.infonce,
@@ -138,7 +146,7 @@ class Run:
                 cfg.training,
                 cfg.model.bridge,
                 phases,
-                self.data.training,
+                self.data.supply,
                 self.data.validation,
                 self.checkpoints,
                 self.trackers,
@@ -149,6 +157,7 @@ class Run:
                 peak_memory_bytes,
                 self._save_failure,
                 self.warnings,
+                self.functions.mining,
             )
             return loop.run(params, restored)
 

@@ -1,0 +1,153 @@
+"""Training banks one after the other: new signals and, if it does not all fit, other noise.
+
+Generation g is a pure function of (seed, g). Noise takes its turn in an order that is drawn
+anew for every epoch: each piece is used once in an epoch, and again only in the next.
+"""
+
+import logging
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from ligo_cpc_snn.config.data_schema import DataConfig
+from ligo_cpc_snn.dataset.banks import Banks, NoiseBank, Transients
+from ligo_cpc_snn.dataset.build import (
+    build_noise,
+    build_signals,
+    build_transients,
+)
+from ligo_cpc_snn.dataset.glitches import build_glitch_bank
+from ligo_cpc_snn.dataset.noise import NoiseBlock
+from ligo_cpc_snn.dataset.noise_cache import NoiseCache, cache_noise
+from ligo_cpc_snn.dataset.padding import padded_noise, padded_transients
+from ligo_cpc_snn.dataset.plan import BankError, BankPlan, noise_bytes
+from ligo_cpc_snn.dataset.storage import stored, stored_noise
+from ligo_cpc_snn.dataset.supply import Pace, at_once
+from ligo_cpc_snn.strain.segments import StrainSegment
+
+log = logging.getLogger(__name__)
+
+# The first bank holds so many different signals, each several times: training begins
+# after seconds, and the others are made meanwhile.
+FIRST_SIGNALS = 2048
+
+
+class StreamedNoise(NamedTuple):
+    """Noise of which `at_a_time` pieces are on the device."""
+
+    cache: NoiseCache
+    at_a_time: int
+    blocks: list[NoiseBlock]  # without their stretches
+
+    def pieces(self, seed: int, generation: int) -> Int[np.ndarray, "piece"]:
+        """Return the numbers of the pieces of a generation."""
+        total = len(self.cache.pieces)
+        turns = np.arange(self.at_a_time) + generation * self.at_a_time
+        orders = {epoch: _order(seed, epoch, total) for epoch in set((turns // total).tolist())}
+        return np.array([orders[turn // total][turn % total] for turn in turns.tolist()])
+
+    def read(self, seed: int, generation: int, data: DataConfig) -> list[NoiseBlock]:
+        """Return the blocks of a generation, with the stretches that are its pieces."""
+        found: dict[int, list[dict[str, StrainSegment]]] = {}
+        for number in self.pieces(seed, generation).tolist():
+            block = self.cache.pieces[number].block
+            found.setdefault(block, []).append(self._stretch(number, data))
+        return [self.blocks[n]._replace(stretches=found[n]) for n in sorted(found)]
+
+    def _stretch(self, number: int, data: DataConfig) -> dict[str, StrainSegment]:
+        rate, source = data.sample_rate_hz, self.cache.path.name
+        return {
+            name: StrainSegment(name, 0.0, rate, strain, source)
+            for name, strain in zip(data.detectors, self.cache.read(number), strict=True)
+        }
+
+
+def _order(seed: int, epoch: int, total: int) -> Int[np.ndarray, "piece"]:
+    stream = zlib.crc32(b"order of noise")
+    return np.random.default_rng([seed, stream, epoch]).permutation(total)
+
+
+@dataclass
+class Generations:
+    """Makes the training bank of any generation and puts it on the device.
+
+    Args:
+        data, seed: of the run.
+        blocks: noise that stays on the device; without stretches where noise streams.
+        streamed: noise that takes its turn, if it does not all fit.
+    """
+
+    data: DataConfig
+    seed: int
+    blocks: list[NoiseBlock]
+    streamed: StreamedNoise | None = None
+    _kept: tuple[NoiseBank, Transients] | None = field(init=False, default=None)
+
+    def make(self, generation: int, pace: Pace = at_once) -> Banks:
+        """Make a generation; after the first of a process this compiles nothing."""
+        noise, transients, blocks = self._noise(generation)
+        name = f"train {generation}"
+        signals = build_signals(
+            blocks,
+            self.data,
+            signals=self.data.signals.bank_size,
+            seed=self.seed,
+            name=name,
+            distinct=None if generation else FIRST_SIGNALS,
+            pace=pace,
+        )
+        glitches = build_glitch_bank(blocks, self.data, seed=self.seed, name=name)
+        banks = stored(Banks(noise, signals, glitches, transients), self.data.storage)
+        return jax.block_until_ready(jax.device_put(banks))
+
+    def _noise(self, generation: int) -> tuple[NoiseBank, Transients, list[NoiseBlock]]:
+        if self.streamed is not None:
+            return self._next_noise(self.streamed, generation)
+        if self._kept is None:
+            noise = build_noise(self.blocks, self.data, "train")
+            kept = noise, build_transients(noise, self.data)
+            self._kept = jax.device_put(stored_noise(kept[0], self.data.storage)), kept[1]
+        return *self._kept, self.blocks
+
+    def _next_noise(
+        self, streamed: StreamedNoise, generation: int
+    ) -> tuple[NoiseBank, Transients, list[NoiseBlock]]:
+        blocks = streamed.read(self.seed, generation, self.data)
+        noise = build_noise(blocks, self.data, "train")
+        transients = build_transients(noise, self.data)
+        if self.data.glitches.real_fraction:
+            transients = padded_transients(transients)
+        pieces = streamed.at_a_time
+        numbers = min(pieces, len(streamed.blocks))
+        room = padded_noise(noise, pieces * streamed.cache.longest, pieces, numbers)
+        return room, transients, blocks
+
+
+def stream_noise(
+    folder: Path, blocks: list[NoiseBlock], data: DataConfig, plan: BankPlan, budget_bytes: int
+) -> StreamedNoise:
+    """Put noise that does not fit into a file, and decide how much of it fits at a time.
+
+    The number of pieces at a time is a power of two, so that a run that goes on with a
+    little less memory meets the same noise; `runtime.memory_budget_gb` makes it certain.
+
+    Raises:
+        BankError: not a single piece fits twice.
+    """
+    cache = cache_noise(folder, blocks, data)
+    room = plan.noise_at_a_time(budget_bytes)
+    fit = room // noise_bytes(data, cache.longest / data.sample_rate_hz)
+    if fit < 1:
+        raise BankError(
+            f"{max(room, 0) / 1e6:.4g} MB of the budget are left for noise, a piece of it takes "
+            f"{noise_bytes(data, cache.longest / data.sample_rate_hz) / 1e6:.4g} MB: lower "
+            "data.signals.bank_size, set data.storage=float16, or raise runtime.memory_budget_gb"
+        )
+    at_a_time = 1 << (fit.bit_length() - 1)
+    log.info("noise streams: %d of %d pieces at a time", at_a_time, len(cache.pieces))
+    return StreamedNoise(cache, at_a_time, [block._replace(stretches=[]) for block in blocks])

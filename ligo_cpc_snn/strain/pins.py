@@ -1,0 +1,52 @@
+"""Which seconds of the cache running processes need: nobody deletes them."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from igwn_segments import segment, segmentlist
+
+from ligo_cpc_snn.strain.replacing import write_whole
+
+
+@contextmanager
+def pinned(folder: Path, wanted: Mapping[str, segmentlist]) -> Iterator[None]:
+    """Say for as long as it lasts which seconds of each detector are needed.
+
+    A lock on the note shows that its process lives: the system frees it when the process dies.
+    """
+    notes = folder / "in-use"
+    notes.mkdir(exist_ok=True)
+    note = notes / f"{os.getpid()}-{secrets.token_hex(4)}.json"
+    lock = note.with_suffix(".lock")
+    spans = {name: [list(span) for span in seconds] for name, seconds in wanted.items()}
+    try:
+        with FileLock(lock):
+            try:
+                write_whole(note, json.dumps(spans).encode())
+                yield
+            finally:
+                note.unlink(missing_ok=True)
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def pins(folder: Path) -> dict[str, segmentlist]:
+    """Return the seconds that living processes need, by detector; forget the dead ones'."""
+    held: dict[str, segmentlist] = {}
+    for note in sorted((folder / "in-use").glob("*.json")):
+        lock = FileLock(note.with_suffix(".lock"))
+        try:
+            with lock.acquire(timeout=0):
+                note.unlink(missing_ok=True)
+            note.with_suffix(".lock").unlink(missing_ok=True)
+        except Timeout:
+            with suppress(FileNotFoundError):  # it ended meanwhile
+                for name, spans in json.loads(note.read_bytes()).items():
+                    new = segmentlist(segment(*span) for span in spans)
+                    held[name] = (held.get(name, segmentlist()) | new).coalesce()
+    return held

@@ -1,0 +1,65 @@
+"""Settings of noise that cannot work are refused before anything is read."""
+
+import pytest
+
+from ligo_cpc_snn.config.compose import load
+from ligo_cpc_snn.config.errors import ConfigError
+
+REAL = ["data.source=real", "data.strain_dir=."]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([*REAL, "data.real.validation_fraction=0"], "more than 0 and less than 1"),
+        (
+            [*REAL, "data.real.validation_fraction=0.5", "data.real.test_fraction=0.5"],
+            "less than 1 together",
+        ),
+        (["data.real.test_fraction=-0.1"], r"test_fraction=-0\.1: expected a number from 0 to 1"),
+        ([*REAL, "data.real.block_seconds=0"], "block_seconds=0: expected 1 or more"),
+        ([*REAL, "data.real.block_seconds=2"], "block_seconds=2: expected at least 3"),
+        ([*REAL, "data.psd.kind=perturbed"], r"use data\.source=recoloured"),
+        (["data.source=recoloured"], r"data\.source=recoloured without strain"),
+        (
+            ["data.source=recoloured", "data.strain_dir=.", "data.real.minimum_seconds=4.5"],
+            r"minimum_seconds=4\.5: expected at least 5",
+        ),
+        (["data.psd.kind=drawn"], r"drawn without data\.psd\.files\.H1"),
+        (
+            ["data.psd.kind=drawn", "data.psd.files={H1: [none.txt], L1: [none.txt]}"],
+            r"data\.psd\.files\.H1 has none\.txt: there is no such file",
+        ),
+        (
+            ["data.psd.kind=drawn", "data.psd.files={V1: [none.txt]}"],
+            r"data\.psd\.files has V1",
+        ),
+        (
+            ["data.psd.kind=perturbed", "data.psd.count=600", "data.synthetic.seconds=4096"],
+            r"synthetic\.validation_seconds=256\.0: expected 600",
+        ),
+        (
+            ["data.psd.kind=perturbed", "data.psd.count=2000", "data.synthetic.seconds=4096"],
+            r"validation_bank_size=1024: expected data\.psd\.count=2000",
+        ),
+        (
+            ["data.source=recoloured", "data.strain_dir=.", "event.name=GW", "event.gps=1e9"],
+            r"data\.source=recoloured: an event is recorded",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.psd.kind=perturbed"],
+        ["data.source=recoloured", "data.strain_dir=.", "data.psd.kind=drawn"],
+        [*REAL, "data.real.test_fraction=0.2"],
+    ],
+)
+def test_what_can_work_is_not(overrides: list[str]) -> None:
+    load(overrides)
