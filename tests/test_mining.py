@@ -101,13 +101,17 @@ def test_forgotten_crops_are_of_the_shape_of_found_ones():
 # where the noise changes as well.
 EVERYTHING = (
     "data.signals.refresh_steps=3",
+    "data.glitches.synthetic_fraction=0.25",
+    "data.glitches.bank_size=16",
+    "data.glitches.real_fraction=0.25",
+    "data.glitches.scan_threshold=5",
     "data.glitches.hard_fraction=0.5",
     "data.glitches.hard_count=8",
     "data.glitches.mine_every_steps=4",
     "data.glitches.mine_windows=64",
     "data.storage=float16",
     "data.synthetic.seconds=64",
-    "runtime.memory_budget_gb=0.00038",
+    "runtime.memory_budget_gb=0.00043",
     "training.pretrain.steps=0",
     "training.probe.steps=5",
     "training.finetune.steps=9",

@@ -25,18 +25,24 @@ CURVE = np.array(GOLDEN["asd"]["hz"]), np.array(GOLDEN["asd"]["asd"])
 with_data = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no folder {FOLDER}")
 RATE, SECONDS = 2048, 16
 BAND = (20.0, 900.0)
+WIDER = (18.0, 948.0)  # of the whitening: flat over the band of the templates
 FREQUENCIES = np.fft.rfftfreq(SECONDS * RATE, 1 / RATE)
+
+
+def below_end() -> np.ndarray:
+    end = BAND[1]
+    return end > FREQUENCIES
 
 
 def asd() -> np.ndarray:
     """Amplitude spectral density of the challenge, 1 outside of the band."""
-    inside = (FREQUENCIES >= BAND[0]) & (FREQUENCIES <= BAND[1])
+    inside = np.abs(FREQUENCIES - np.mean(WIDER)) <= np.ptp(WIDER) / 2
     return np.where(inside, np.interp(FREQUENCIES, *CURVE), 1.0)
 
 
 @pytest.fixture(scope="module")
 def whitening() -> WhiteningFilter:
-    return design_filter(*CURVE, RATE, 2.0, BAND)
+    return design_filter(*CURVE, RATE, 2.0, WIDER)
 
 
 def plus(approximant: str, rows: list[dict[str, float]]) -> np.ndarray:
@@ -53,11 +59,11 @@ def test_optimal_snr_is_pycbcs_sigma_and_the_whitened_norm(
 ) -> None:
     rows = [row for row in GOLDEN["sigma"] if row["approximant"] == approximant]
     h = plus(approximant, rows)
-    inside = (FREQUENCIES >= BAND[0]) & (FREQUENCIES < BAND[1])
+    inside = below_end() & (BAND[0] <= FREQUENCIES)
     found = optimal_snr(h, FREQUENCIES, asd(), inside.astype(float))
     np.testing.assert_allclose(found, [row["sigma"] for row in rows], rtol=1e-3)
     whitened = np.fft.irfft(h * response(whitening, FREQUENCIES) * RATE)
-    banded = optimal_snr(h, FREQUENCIES, asd(), band_pass(FREQUENCIES, BAND))
+    banded = optimal_snr(h, FREQUENCIES, asd(), band_pass(FREQUENCIES, WIDER))
     np.testing.assert_allclose(np.linalg.norm(whitened, axis=-1), banded, rtol=1e-3)
 
 
@@ -72,11 +78,15 @@ def filtered(whitening: WhiteningFilter) -> list[dict[str, float]]:
     table = injections()
     masses = np.sort([table["mass1"], table["mass2"]], axis=0)
     nothing = dict.fromkeys(("spin1z", "spin2z", "inclination", "coa_phase"), 0.0)
-    rows = [{"mass1": masses[1, i], "mass2": masses[0, i], **nothing} for i in range(masses.shape[1])]
-    h = plus("IMRPhenomXAS", rows) * response(whitening, FREQUENCIES)
+    rows = [
+        {"mass1": masses[1, i], "mass2": masses[0, i], **nothing} for i in range(masses.shape[1])
+    ]
+    h = plus("IMRPhenomXAS", rows) * response(whitening, FREQUENCIES) * below_end()
     templates = np.roll(np.fft.irfft(h), (SECONDS - 2) * RATE, axis=-1)
     foreground = read_strain(FOLDER / "ds1_fg_300s.hdf")
-    strain = {part.detector: (part.gps_start, whiten(part.strain, whitening)) for part in foreground}
+    strain = {
+        part.detector: (part.gps_start, whiten(part.strain, whitening)) for part in foreground
+    }
     found = []
     for row in GOLDEN["triggers"]:
         start, whitened = strain[row["detector"]]
@@ -93,9 +103,12 @@ def filtered(whitening: WhiteningFilter) -> list[dict[str, float]]:
 
 @with_data
 def test_matched_filter_finds_what_pycbcs_finds(filtered: list[dict[str, float]]) -> None:
-    assert len(filtered) >= 20
-    for r in filtered:
-        print(r["detector"], r["injection"], round(r["snr"],2), round(r["our_snr"],2), round((r["our_gps"]-r["gps"])*1e3,2), round((r["our_gps"]-r["tc"])*1e3,2))
+    assert len(filtered) == 20
+    for row in filtered:
+        # A hundredth of the ratio, and of the noise's deviation what filters of 2 s differ by.
+        assert row["our_snr"] == pytest.approx(row["snr"], rel=0.01, abs=0.1)
+        if row["snr"] > 3.5:  # fainter than that, two peaks of noise may change places
+            assert row["our_gps"] == pytest.approx(row["gps"], abs=0.001)
 
 
 def test_norm_phase_and_lag() -> None:

@@ -106,9 +106,7 @@ def test_injecting_before_whitening_equals_adding_after(
     whitened, parameters = bank
     frequencies = np.fft.rfftfreq(8 * RATE, 1 / RATE)
     few = {name: values[:4] for name, values in parameters.items()}
-    plus, cross = polarizations(
-        Approximant.IMRPhenomD, few, frequencies, 20.0, lowest_hz=BAND[0]
-    )
+    plus, cross = polarizations(Approximant.IMRPhenomD, few, frequencies, 20.0, lowest_hz=BAND[0])
     h = np.asarray(project(plus, cross, few, frequencies, DETECTORS, GPS))
     strain = np.fft.irfft(h * RATE, axis=-1) * (10 / parameters["network_snr"][:4, None, None])
     merger = 20 * RATE
@@ -149,7 +147,7 @@ def test_chunks_crops_and_repeats_give_the_same_signals(
     bank: tuple[np.ndarray, dict[str, np.ndarray]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ligo_cpc_snn.signals.whitened.CHUNK", 16)
+    monkeypatch.setattr("ligo_cpc_snn.signals.whitened.CHUNK", 8)
     strain, parameters = make(filters, samples_before=1000, samples_after=24)
     np.testing.assert_array_equal(parameters["mass_1"], bank[1]["mass_1"])
     cropped = bank[0][..., BEFORE - 1000 : BEFORE + 24]

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 import pytest
 import scipy.signal
-from gwosc_server import RATE, file_name, serving, write_file
+from gwosc_files import RATE, file_name, write_file
+from gwosc_server import serving
 from igwn_segments import segment, segmentlist
 
 from ligo_cpc_snn.config.data_schema import GwoscConfig

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from gwosc.api import v2
-from gwosc_server import Fault, GwoscServer, file_name, serving, write_file
+from gwosc_files import file_name, write_file
+from gwosc_server import Fault, GwoscServer, serving
 
 from ligo_cpc_snn.runtime.environment import cache_folder
 from ligo_cpc_snn.strain import __main__ as entry

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 from gwosc.api import v2
-from gwosc_server import RATE, Fault, GwoscServer, file_name, serving, write_file
+from gwosc_files import RATE, file_name, write_file
+from gwosc_server import Fault, GwoscServer, serving
 
 from ligo_cpc_snn.config.data_schema import GwoscConfig
 from ligo_cpc_snn.strain import download

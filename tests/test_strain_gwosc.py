@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gwosc.api import v2
-from gwosc_server import Fault, GwoscServer, file_name, serving, write_file
+from gwosc_files import file_name, write_file
+from gwosc_server import Fault, GwoscServer, serving
 
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.data_schema import GwoscConfig

@@ -84,14 +84,13 @@ def compare(cfg: Config, repeats: int) -> dict[str, Any]:
 
     environment.prepare(cfg.runtime.platform.value, cfg.runtime.memory_fraction, cache=False)
     from ligo_cpc_snn.benchmarking import own_data
-    from ligo_cpc_snn.benchmarking.timing import time_together
     from ligo_cpc_snn.runtime.devices import describe_device, usable_cores
 
     cores = usable_cores()
     absent = {peer: reason for peer, names in PEERS.items() if (reason := why_absent(*names))}
+    setting, strain = own_data.make_setting(cfg.data, cfg.seed)
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(cores))
-        setting, strain = own_data.make_setting(cfg.data, cfg.seed)
         tasks: Tasks = {
             "signals": own_data.signals(setting, cfg.data),
             "noise": own_data.noise(setting, threads, cores),
@@ -119,31 +118,25 @@ def compare(cfg: Config, repeats: int) -> dict[str, Any]:
             whitening.append(gwpy_peer.whitening(setting, cfg.data.filter_seconds, threads))
         for seconds in (setting.window_seconds, LONG_SECONDS):
             tasks[f"whitening of {seconds:g} s"] = [c for w in whitening for c in w[seconds]]
-        rows = {
-            task: [
-                _row(candidate, timing)
-                for candidate, timing in zip(
-                    found,
-                    time_together({str(i): c.run for i, c in enumerate(found)}, repeats).values(),
-                    strict=True,
-                )
-            ]
-            for task, found in tasks.items()
-        }
-    return {
-        "setting": {
-            "window_seconds": setting.window_seconds,
-            "sample_rate_hz": setting.sample_rate_hz,
-            "detectors": list(setting.detectors),
-            "lowest_hz": setting.lowest_hz,
-            "repeats": repeats,
-            "cores": cores,
-            "machine": describe_device(),
-        },
-        "tasks": rows,
-        "agreement": agreements,
-        "absent": absent,
+        rows = {task: _timed(candidates, repeats) for task, candidates in tasks.items()}
+    described = {
+        "window_seconds": setting.window_seconds,
+        "sample_rate_hz": setting.sample_rate_hz,
+        "detectors": list(setting.detectors),
+        "lowest_hz": setting.lowest_hz,
+        "repeats": repeats,
+        "cores": cores,
+        "machine": describe_device(),
     }
+    return {"setting": described, "tasks": rows, "agreement": agreements, "absent": absent}
+
+
+def _timed(candidates: Sequence[Candidate], repeats: int) -> list[dict[str, Any]]:
+    from ligo_cpc_snn.benchmarking.timing import time_together
+
+    numbered = {str(i): candidate.run for i, candidate in enumerate(candidates)}
+    timings = time_together(numbered, repeats).values()
+    return [_row(candidate, timing) for candidate, timing in zip(candidates, timings, strict=True)]
 
 
 def _row(candidate: Candidate, timing: Any) -> dict[str, Any]:

@@ -193,7 +193,9 @@ class SignalsConfig:
     loudness: Loudness = Loudness.drawn
     bank_size: int = 8192  # training signals; validation has its own bank
     validation_bank_size: int = 1024
-    refresh_steps: int = 0  # new training signals (and noise, if it does not all fit); 0: never
+    # New training signals and glitches every so many steps, and other noise if it does not
+    # all fit; 0: never. The first bank repeats 2048 signals, so that training soon begins.
+    refresh_steps: int = 0
     duration_seconds: float = 8.0  # of the waveform before it is cropped
     reference_hz: float = 20.0
     merger_earliest: float = 0.6  # merger time as a fraction of the window

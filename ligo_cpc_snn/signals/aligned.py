@@ -85,4 +85,5 @@ def _evaluate(
     )
     phase = model.phase(stepped, named)
     amplitude = model.amplitude(stepped, named)
-    return tuple(jnp.concatenate([row[:1], row[2:-1]]) for row in (amplitude, phase))
+    amplitude, phase = (jnp.concatenate([row[:1], row[2:-1]]) for row in (amplitude, phase))
+    return amplitude, phase

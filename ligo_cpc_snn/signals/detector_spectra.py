@@ -64,8 +64,9 @@ def whitened_spectra(
     weights = responses.astype(jnp.float32)
     f = grid.frequencies()
     if MODELS[wave.approximant].aligned:
-        arguments = (sources, f, wave.reference_hz, wave.lowest_hz)
-        amplitude, phase = amplitude_and_phase(wave.approximant, *arguments)
+        amplitude, phase = amplitude_and_phase(
+            wave.approximant, sources, f, wave.reference_hz, wave.lowest_hz
+        )
         cosine = jnp.cos(sources["inclination"])[:, None]
         # h_cross is h_plus a quarter of a turn later: one complex number per detector.
         orientation = jax.lax.complex(plus * 0.5 * (1 + cosine**2), -cross * cosine)

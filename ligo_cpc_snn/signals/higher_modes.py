@@ -87,7 +87,11 @@ def ripple_internals() -> SimpleNamespace:
     from ripplegw.waveforms.cbc.IMRPhenomX import IMRPhenomXAS, IMRPhenomXHM, IMRPhenomXPHM
     from ripplegw.waveforms.cbc.IMRPhenomX import initialize_MSA_system as msa
 
-    for name in ("get_inspiral_phase", "get_intermediate_raw_phase", "get_mergerringdown_raw_phase"):
+    for name in (
+        "get_inspiral_phase",
+        "get_intermediate_raw_phase",
+        "get_mergerringdown_raw_phase",
+    ):
         setattr(IMRPhenomXAS, name, jax.jit(getattr(IMRPhenomXAS, name)))
     IMRPhenomXHM.get_inspiral_phase = IMRPhenomXAS.get_inspiral_phase
     IMRPhenomXHM.get_mergerringdown_Amp = jax.jit(IMRPhenomXAS.get_mergerringdown_Amp)

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 
-def log_nodes(
-    lowest_hz: float, highest_hz: Float[Array, ""], count: int
-) -> Float[Array, "node"]:
+def log_nodes(lowest_hz: float, highest_hz: Float[Array, ""], count: int) -> Float[Array, "node"]:
     """Return `count` frequencies in geometric progression, both ends included."""
     return lowest_hz * (highest_hz / lowest_hz) ** jnp.linspace(0, 1, count)
 

@@ -54,7 +54,9 @@ def project(
     with jax.enable_x64(True):
         f = jnp.asarray(frequencies, jnp.float64)
         if times is None:
-            plus, cross, delay = (x[..., None] for x in network_response(parameters, detectors, gps))
+            plus, cross, delay = (
+                x[..., None] for x in network_response(parameters, detectors, gps)
+            )
         else:
             plus, cross, delay = _turning_response(parameters, detectors, gps, jnp.asarray(times))
         shift = -2 * jnp.pi * delay * f

@@ -27,7 +27,6 @@ from ligo_cpc_snn.signals.precessing import precessing_polarizations
 
 __all__ = ["DISTANCE_MPC", "SOLAR_MASS_SECONDS", "Parameters", "polarizations", "prepare"]
 
-# Together they are a frequency or two: IMRPhenomX cannot be evaluated at a frequency of 0.
 Frequencies = Float[np.ndarray, "frequency"] | Float[Array, "frequency"]
 
 
@@ -64,9 +63,9 @@ def polarizations(
 
     Reference: ripple (Edwards et al. 2024), compared with LAL in golden/make_lal_waveforms.py.
     """
-    sources = prepare(approximant, parameters, reference_hz, modes)
+    prepared = prepare(approximant, parameters, reference_hz, modes)
     with jax.enable_x64(True):
-        sources = {name: jnp.asarray(values, jnp.float64) for name, values in sources.items()}
+        sources = {name: jnp.asarray(values, jnp.float64) for name, values in prepared.items()}
         f = jnp.asarray(frequencies, jnp.float64)
         arguments = (reference_hz, lowest_hz, approximant, tuple(sorted(set(modes))))
         return _polarizations(sources, f, *arguments)

@@ -10,12 +10,12 @@ from jaxtyping import Array, Float, Key
 
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, response
 from ligo_cpc_snn.config.signals_schema import SignalsConfig
-from ligo_cpc_snn.signals.duration import check_duration
 from ligo_cpc_snn.signals.detector_spectra import Grid, Wave, whitened_spectra
+from ligo_cpc_snn.signals.duration import check_duration
 from ligo_cpc_snn.signals.population import draw
 from ligo_cpc_snn.signals.waveforms import DISTANCE_MPC, prepare
 
-CHUNK = 64  # signals at a time
+CHUNK = 16  # signals at a time: their spectra stay in the processor's cache
 # Right ascensions are drawn, so the Earth's rotation matters to no distribution.
 GPS = 1126259462.4  # s, GW150914
 SKY = ("right_ascension", "declination", "polarization")
@@ -104,9 +104,7 @@ def double_precision_device() -> jax.Device:
     return jax.local_devices(backend="cpu")[0]
 
 
-@partial(
-    jax.jit, static_argnames=("wave", "grid", "detectors", "samples", "before", "after")
-)
+@partial(jax.jit, static_argnames=("wave", "grid", "detectors", "samples", "before", "after"))
 def _chunk_of_signals(
     sources: Mapping[str, Float[Array, "n"]],
     responses: Float[Array, "detector frequency"],

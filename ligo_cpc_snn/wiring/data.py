@@ -74,6 +74,12 @@ def _supply(
             noise.training, data, signals=signals.bank_size, seed=cfg.seed, name="train"
         )
         return FixedSupply(jax.device_put(banks)), noise
+    drawn = signals.refresh_steps * cfg.training.batch_size * signals.signal_fraction
+    log.info(
+        "signals change every %d steps: one is drawn %.2g times before, on average",
+        signals.refresh_steps,
+        drawn / signals.bank_size,
+    )
     streamed, blocks = None, noise.training
     if noise.plan.streams(budget_bytes):
         streamed = stream_noise(folder, blocks, data, noise.plan, budget_bytes)

@@ -30,7 +30,9 @@ def write_qtransform(
         gps: of the event.
     """
     names = cfg.data.detectors
-    highest = min(HIGHEST_HZ, cfg.data.band_hz[1])
+    # The widest of its windows must end below half of the sample rate.
+    widest = cfg.data.sample_rate_hz / 2 / (1 + 11**0.5 / Q_RANGE[0])
+    highest = min(HIGHEST_HZ, cfg.data.band_hz[1], widest)
     frequencies = np.geomspace(max(LOWEST_HZ, cfg.data.band_hz[0]), highest, FREQUENCIES)
     times = np.linspace(-BEFORE_SECONDS, AFTER_SECONDS, TIMES)
     energies: dict[str, Any] = {

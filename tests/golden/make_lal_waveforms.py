@@ -14,9 +14,11 @@ deformability by the universal relation, as in ripple. Precession is by MSA with
 (version 222 of IMRPhenomX; the default 223 is the same, but goes over to another description
 where MSA fails, which ripple does not): systems where it fails, one in 200, are drawn again.
 At equal masses MSA is singular, and LAL's waveform jumps there by a mismatch of 1e-2: the
-two equal ones among precessing systems are unequal by 1e-6. Frequencies are given one by one (SimInspiralChooseFDWaveformSequence), so that LAL interpolates
-nothing: no multibanding of IMRPhenomXPHM. NRTidalv3 takes its time of coalescence from
-the last frequency if that is below the merger: the last one here, 4096 Hz, is above.
+two equal ones among precessing systems are unequal by 1e-6.
+
+Frequencies are given one by one (SimInspiralChooseFDWaveformSequence), so that LAL
+interpolates nothing: no multibanding of IMRPhenomXPHM. NRTidalv3 takes its time of
+coalescence from the last frequency if that is below the merger: the last here is above.
 """
 
 from pathlib import Path
