@@ -119,7 +119,9 @@ def run_over_event(
             sample_rate_hz=rate,
         )
 
-    held_out = [_stack(cfg, s) for block in data.noise.validation for s in block.stretches]
+    # Checkpoints are chosen by validation noise: where there is test noise, it is the background.
+    blocks = data.noise.test or data.noise.validation
+    held_out = [_stack(cfg, s) for block in blocks for s in block.stretches]
     background = measure_background(run, held_out, rate, cfg.event.time_slides)
     strain, gps_start = _stack(cfg, event.stretch)
     found = run(strain[None], gps_start)
