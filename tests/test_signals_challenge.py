@@ -97,4 +97,5 @@ def test_loudness_shape_and_delay_agree(
         lag = int(np.argmax(match))
         lags.append(lag if lag < theirs.size // 2 else lag - theirs.size)
     assert abs(lags[0] - lags[1]) <= 1
-    assert 0 <= lags[0] <= 12  # 6 ms: conventions of the two models
+    print(lags)
+    assert abs(lags[0]) <= 2  # 1 ms: without spins IMRPhenomXAS is the injections' model

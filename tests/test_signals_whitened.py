@@ -95,6 +95,7 @@ def test_optimal_snr_agrees_with_an_independent_integral(
     for d, curve in enumerate(curves):
         density = 4 * np.abs(h[:, d]) ** 2 / curve.at(frequencies[band]) ** 2
         snr = np.sqrt(np.trapezoid(density, frequencies[band], axis=-1))
+        snr = snr * 1000 / few["distance"]
         np.testing.assert_allclose(parameters["optimal_snr"][:10, d], snr, rtol=0.01)
 
 
@@ -104,11 +105,12 @@ def test_injecting_before_whitening_equals_adding_after(
     bank: tuple[np.ndarray, dict[str, np.ndarray]],
 ) -> None:
     whitened, parameters = bank
+    at_1_gpc = parameters["network_snr"] * parameters["distance"] / 1000
     frequencies = np.fft.rfftfreq(8 * RATE, 1 / RATE)
     few = {name: values[:4] for name, values in parameters.items()}
     plus, cross = polarizations(Approximant.IMRPhenomD, few, frequencies, 20.0, lowest_hz=BAND[0])
     h = np.asarray(project(plus, cross, few, frequencies, DETECTORS, GPS))
-    strain = np.fft.irfft(h * RATE, axis=-1) * (10 / parameters["network_snr"][:4, None, None])
+    strain = np.fft.irfft(h * RATE, axis=-1) * (10 / at_1_gpc[:4, None, None])
     merger = 20 * RATE
     for i in range(4):
         for d, (curve, whitening) in enumerate(zip(curves, filters, strict=True)):

@@ -79,10 +79,11 @@ def read_strain_of(data: DataConfig, cache_dir: Path) -> list[StrainSegment]:
 
 
 class EventStrain(NamedTuple):
-    """Whitened coincident strain around an event."""
+    """Whitened coincident strain around an event, and the strain it was made of."""
 
     stretch: Coincident
     gps: float
+    recorded: Coincident
 
 
 def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventStrain:
@@ -117,7 +118,7 @@ def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventSt
         for name, whitening in zip(data.detectors, filters, strict=True)
     ]
     shown = _keep(whitened, event.gps - half, event.gps + half)
-    return EventStrain(coincident(shown, data.detectors)[0], event.gps)
+    return EventStrain(coincident(shown, data.detectors)[0], event.gps, parts[0])
 
 
 def _keep(segments: Sequence[StrainSegment], start: float, end: float) -> list[StrainSegment]:

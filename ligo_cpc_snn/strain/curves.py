@@ -14,9 +14,9 @@ STEPS_PER_SCALE = 8  # of a perturbation
 LIKELY_POWER = 1e-30  # detectors have amplitudes of 1e-24 to 1e-18, powers below 1e-36
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asd:
-    """An amplitude spectral density.
+    """An amplitude spectral density; equal only to itself, so that it can be a key.
 
     Args:
         frequencies: In Hz, positive and increasing.

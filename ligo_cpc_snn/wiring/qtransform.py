@@ -1,5 +1,6 @@
 """The Q-transform of an event before and after whitening, for the report: `qtransform.npz`."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.strain.segments import StrainSegment
 
+log = logging.getLogger(__name__)
+
 BEFORE_SECONDS, AFTER_SECONDS = 0.4, 0.15
 AROUND_SECONDS = 4.0  # transformed, so that the picture is far from the ends
+LEAST_SECONDS = 1.0  # of them on each side
 Q_RANGE = (6.0, 16.0)
 LOWEST_HZ, HIGHEST_HZ = 20.0, 500.0
 TIMES, FREQUENCIES = 400, 120
@@ -30,6 +34,10 @@ def write_qtransform(
         gps: of the event.
     """
     names = cfg.data.detectors
+    ends = [t for s in (*before.values(), *after.values()) for t in (s.gps_start, s.gps_end)]
+    if min(abs(gps - t) for t in ends) < LEAST_SECONDS:
+        log.warning("no Q-transform: the event is within %g s of a gap", LEAST_SECONDS)
+        return
     # The widest of its windows must end below half of the sample rate.
     widest = cfg.data.sample_rate_hz / 2 / (1 + 11**0.5 / Q_RANGE[0])
     highest = min(HIGHEST_HZ, cfg.data.band_hz[1], widest)

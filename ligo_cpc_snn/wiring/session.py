@@ -25,7 +25,9 @@ from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.trackers import Trackers, build_trackers
 from ligo_cpc_snn.wiring import finish
 from ligo_cpc_snn.wiring.data import Data, prepare_data
+from ligo_cpc_snn.wiring.data_record import write_data_record
 from ligo_cpc_snn.wiring.functions import Functions, prepare_functions
+from ligo_cpc_snn.wiring.qtransform import write_qtransform
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +186,9 @@ class Run:
             "warnings": [*sorted(self.warnings), finish.noise_caveat(cfg, self.data)],
         }
         finish.write_metrics(self.run_dir, metrics)
+        write_data_record(self.run_dir, cfg, self.data)
+        if event is not None:
+            write_qtransform(self.run_dir, cfg, event.recorded, event.stretch, event.gps)
         page = write_report(self.run_dir)
         for path in sorted((self.run_dir / "figures").glob("*.png")):
             self.trackers.figure(int(state.step), path.stem, path)
