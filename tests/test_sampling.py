@@ -258,3 +258,20 @@ def test_glitches_too_short_to_be_placed_anywhere_are_named():
 def test_shares_that_cannot_be_are_refused_by_the_config(overrides, message):
     with pytest.raises(ConfigError, match=f"data.glitches.*{message}"):
         tiny(*overrides)
+
+
+def test_steps_take_the_signals_in_turn_and_none_twice():
+    """Two signals a batch of eight, a bank of ten: five steps show each, the sixth begins anew."""
+    strain = np.zeros((10, 2, 24), np.float32)
+    strain[:, :, 14] = np.arange(1, 11)[:, None]
+    psd = np.zeros((10, 2), np.int32)
+    silent = build_noise_bank([[Stretch(np.zeros(64, np.float32), 0)]] * 2, WINDOW)
+    bank = SignalBank(strain, psd, np.ones(10, np.float32))
+    made = Banks(silent, bank, no_glitches(2 * WINDOW), no_transients())
+    compose = jax.jit(Sampler(8, WINDOW, 14, 6, 14, 0.25))
+    shown = []
+    for step in range(6):
+        batch = compose(made, jax.random.key(step), 1.0, 1.0, step=jnp.int32(step))
+        shown.append(np.asarray(batch.strain).max(axis=(1, 2))[np.asarray(batch.label) > 0])
+    assert sorted(np.concatenate(shown[:5])) == list(range(1, 11))
+    np.testing.assert_array_equal(shown[5], shown[0])

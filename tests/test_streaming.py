@@ -14,7 +14,7 @@ from ligo_cpc_snn.config.data_schema import Storage
 from ligo_cpc_snn.dataset import build
 from ligo_cpc_snn.dataset.banks import Transients, build_noise_bank
 from ligo_cpc_snn.dataset.build import build_banks, build_signals, plan_banks
-from ligo_cpc_snn.dataset.generations import FIRST_SIGNALS, Generations, stream_noise
+from ligo_cpc_snn.dataset.generations import Generations, stream_noise
 from ligo_cpc_snn.dataset.noise import NoiseBlock
 from ligo_cpc_snn.dataset.noise_cache import cache_noise, piece_samples
 from ligo_cpc_snn.dataset.padding import TRANSIENTS, padded_noise, padded_transients
@@ -187,15 +187,6 @@ def test_signals_fill_the_bank_in_proportion_and_in_no_order_of_the_psd():
     assert (bank.psd[:100, 0] == 0).mean() == pytest.approx(share, abs=0.15)
     rows = bank.strain.reshape(400, -1)
     assert np.unique(rows, axis=0).shape == rows.shape
-
-
-def test_the_first_bank_repeats_its_signals_and_the_next_does_not():
-    data = replace(data_of(), window_seconds=0.03125)
-    data = replace(data, signals=replace(data.signals, bank_size=2 * FIRST_SIGNALS + 10))
-    made = Generations(data, 0, blocks_of(20.0))
-    for generation, different in ((0, FIRST_SIGNALS), (1, data.signals.bank_size)):
-        rows = np.asarray(made.make(generation).signals.strain)[:, 0, :8]
-        assert np.unique(rows, axis=0).shape[0] == different
 
 
 def test_noise_that_fits_stays_on_the_device_and_only_signals_change():

@@ -194,7 +194,8 @@ class SignalsConfig:
     bank_size: int = 8192  # training signals; validation has its own bank
     validation_bank_size: int = 1024
     # New training signals and glitches every so many steps, and other noise if it does not
-    # all fit; 0: never. The first bank repeats 2048 signals, so that training soon begins.
+    # all fit; 0: never. No signal is shown twice if bank_size is at least this times the
+    # signals of a batch.
     refresh_steps: int = 0
     duration_seconds: float = 8.0  # of the waveform before it is cropped
     reference_hz: float = 20.0

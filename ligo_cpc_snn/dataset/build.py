@@ -71,27 +71,24 @@ def build_signals(
     signals: int,
     seed: int,
     name: str,
-    distinct: int | None = None,
     pace: Pace = at_once,
 ) -> SignalBank:
     """Make signals for the PSDs of the blocks, in an order that tells nothing of the PSD.
 
     Args:
         blocks, signals, seed, name: see `build_banks`.
-        distinct: so many are made and repeated in turn; None: each is another.
         pace: called after each chunk of `CHUNK` signals.
 
     Raises:
-        BankError: fewer distinct signals than blocks.
+        BankError: fewer signals than blocks.
     """
-    made = signals if distinct is None else min(signals, max(distinct, len(blocks)))
     layout = signal_layout(data)
-    shape = (made, len(data.detectors), layout.before + layout.after)
+    shape = (signals, len(data.detectors), layout.before + layout.after)
     strain = np.empty(shape, storage_type(data.storage))
-    snr, psd = np.empty(made, np.float32), np.empty(shape[:2], np.int32)
-    order = np.random.default_rng([seed, *name.encode()]).permutation(made)
+    snr, psd = np.empty(signals, np.float32), np.empty(shape[:2], np.int32)
+    order = np.random.default_rng([seed, *name.encode()]).permutation(signals)
     key, first = stream(seed, f"signals {name}"), 0
-    for number, share in enumerate(_shares(blocks, made)):
+    for number, share in enumerate(_shares(blocks, signals)):
         for chunk in range(-(-share // CHUNK)):
             of_chunk = jax.random.fold_in(jax.random.fold_in(key, number), chunk)
             places = order[first : first + min(CHUNK, share - chunk * CHUNK)]
@@ -99,10 +96,8 @@ def build_signals(
             strain[places], snr[places] = got[: places.size], loudness[: places.size]
             psd[places] = number
             first += places.size
-            pace(first / made)
-    rows = np.arange(signals) % made
-    bank = SignalBank(strain, psd, snr)
-    return bank if made == signals else SignalBank(*(column[rows] for column in bank))
+            pace(first / signals)
+    return SignalBank(strain, psd, snr)
 
 
 def build_transients(noise: NoiseBank, data: DataConfig) -> Transients:

@@ -32,10 +32,6 @@ from ligo_cpc_snn.strain.segments import StrainSegment
 
 log = logging.getLogger(__name__)
 
-# The first bank holds so many different signals, each several times: training begins
-# after seconds, and the others are made meanwhile.
-FIRST_SIGNALS = 2048
-
 
 class StreamedNoise(NamedTuple):
     """Noise of which `at_a_time` pieces are on the device."""
@@ -98,7 +94,6 @@ class Generations:
             signals=self.data.signals.bank_size,
             seed=self.seed,
             name=name,
-            distinct=None if generation else FIRST_SIGNALS,
             pace=pace,
         )
         glitches = build_glitch_bank(blocks, self.data, seed=self.seed, name=name)

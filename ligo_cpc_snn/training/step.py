@@ -28,7 +28,7 @@ from ligo_cpc_snn.training.learner import (
 from ligo_cpc_snn.training.optimiser import parameter_path, part_of
 from ligo_cpc_snn.types import Batch
 
-Sampler = Callable[..., Batch]  # (data, key, snr_min, snr_max), and `hard` where it is mined
+Sampler = Callable[..., Batch]  # (data, key, snr_min, snr_max, step=), and `hard` if mined
 
 
 class MetricSums(NamedTuple):
@@ -125,8 +125,8 @@ def build_phase(
 
     Args:
         schedule: the learning rate as the optimiser has it, for the log.
-        sample: `(data, key, snr_min, snr_max) -> Batch`, pure; given `hard`, it has that
-            argument, too.
+        sample: `(data, key, snr_min, snr_max, step=step) -> Batch`, pure; given `hard`, it has
+            that argument, too.
         data: what `sample` draws from; only its shapes are used here.
         key: of the run's training stream; the step number is folded in.
         hard: shapes of mined noise, if noise is mined; it begins as zeros.
@@ -137,7 +137,8 @@ def build_phase(
     ) -> Accumulated:
         of_batch, of_rest = jax.random.split(at_step(key, step))
         snr = snr_range(phase.snr, phase_step / max(phase.steps, 1))
-        batch = sample(data, of_batch, *snr, **({} if hard is None else {"hard": hard}))
+        mined = {} if hard is None else {"hard": hard}
+        batch = sample(data, of_batch, *snr, step=step, **mined)
         got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg)
         rate = {"learning_rate": jnp.asarray(schedule(phase_step))}
         return got._replace(metrics=_all_metrics(got, batch) | rate)

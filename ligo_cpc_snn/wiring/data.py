@@ -1,6 +1,7 @@
 """The banks of a run, from its config to the device."""
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,11 +75,12 @@ def _supply(
             noise.training, data, signals=signals.bank_size, seed=cfg.seed, name="train"
         )
         return FixedSupply(jax.device_put(banks)), noise
-    drawn = signals.refresh_steps * cfg.training.batch_size * signals.signal_fraction
+    shown = signals.refresh_steps * math.floor(cfg.training.batch_size * signals.signal_fraction)
     log.info(
-        "signals change every %d steps: one is drawn %.2g times before, on average",
+        "signals change every %d steps, before which %d are shown: %s",
         signals.refresh_steps,
-        drawn / signals.bank_size,
+        shown,
+        "none twice" if shown <= signals.bank_size else f"{signals.bank_size} different ones",
     )
     streamed, blocks = None, noise.training
     if noise.plan.streams(budget_bytes):
