@@ -48,6 +48,7 @@ def amplitude_and_phase(
     """
     model = ripple_model(approximant, reference_hz)
     sign_phase = 0.0 if MODELS[approximant].sign > 0 else np.pi
+    octaves = jnp.log(jnp.maximum(frequencies, lowest_hz) / lowest_hz)
 
     def of_one(one: dict[str, Float[Array, ""]]) -> tuple[Array, Array]:
         highest = highest_frequency(approximant, one, jnp.max(frequencies), lowest_hz)
@@ -55,8 +56,7 @@ def amplitude_and_phase(
         coarse = log_nodes(lowest_hz, highest, NODES)
         values = jnp.stack(_evaluate(model, coarse, beyond, ripple_parameters(one)))
         inside = (frequencies >= lowest_hz) & (frequencies <= highest)
-        wanted = jnp.where(inside, frequencies, lowest_hz)
-        position = log_position(wanted, lowest_hz, highest, NODES)
+        position = log_position(octaves, lowest_hz, highest, NODES)
         amplitude, phase = cubic_interpolation(values, position)
         return jnp.where(inside, amplitude, 0.0), phase + sign_phase
 

@@ -14,10 +14,16 @@ def log_nodes(lowest_hz: float, highest_hz: Float[Array, ""], count: int) -> Flo
 
 
 def log_position(
-    frequencies: Float[Array, "point"], lowest_hz: float, highest_hz: Float[Array, ""], count: int
+    octaves: Float[Array, "point"], lowest_hz: float, highest_hz: Float[Array, ""], count: int
 ) -> Float[Array, "point"]:
-    """Return where frequencies lie among `log_nodes`, in nodes from the first."""
-    return jnp.log(frequencies / lowest_hz) * ((count - 1) / jnp.log(highest_hz / lowest_hz))
+    """Return where frequencies lie among `log_nodes`, in nodes from the first.
+
+    Args:
+        octaves: Logarithm of the frequencies over `lowest_hz`, which all sources share.
+        lowest_hz, highest_hz, count: Of the nodes; frequencies are taken to lie among them.
+    """
+    scale = (count - 1) / jnp.log(highest_hz / lowest_hz)
+    return jnp.clip(octaves * scale, 0, count - 1)
 
 
 def cubic_interpolation(

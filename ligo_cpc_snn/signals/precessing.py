@@ -34,14 +34,14 @@ def precessing_polarizations(
     """
     quadrupole = approximant is Approximant.IMRPhenomXP or set(modes) == {"22"}
     chosen = ("22",) if quadrupole else modes or XPHM_MODES
+    octaves = jnp.log(jnp.maximum(frequencies, lowest_hz) / lowest_hz)
 
     def of_one(one: dict[str, Float[Array, ""]]) -> tuple[Array, Array]:
         highest = highest_frequency(approximant, one, jnp.max(frequencies), lowest_hz)
         coarse = log_nodes(lowest_hz, highest, NODES)
         carriers, slow = _factors(chosen, one, coarse, reference_hz)
         inside = (frequencies >= lowest_hz) & (frequencies <= highest)
-        wanted = jnp.where(inside, frequencies, lowest_hz)
-        position = log_position(wanted, lowest_hz, highest, NODES)
+        position = log_position(octaves, lowest_hz, highest, NODES)
         plus, cross = _assemble(carriers, slow, position)
         return jnp.where(inside, plus, 0), jnp.where(inside, cross, 0)
 
