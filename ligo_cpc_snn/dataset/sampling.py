@@ -5,7 +5,6 @@ FFT, no host. Each detector's noise is cropped independently, so that every exam
 a time slide and the data set is endless.
 """
 
-import math
 from dataclasses import dataclass
 
 import jax
@@ -69,7 +68,7 @@ class Sampler:
         The range is one for the batch, or one for each of its examples; with `population`
         it is not used. A kind of negatives whose bank is empty stays plain noise. Given its
         number, a step takes the signals that follow those of the step before, so that each
-        is shown as often as the others; otherwise they are drawn.
+        is shown as often as the others; otherwise, and for decoys, they are drawn.
         """
         of_numbers, of_noise, of_snr, of_negatives = jax.random.split(key, 4)
         n, psd = self.batch, jnp.asarray(banks.signals.psd)
@@ -77,10 +76,11 @@ class Sampler:
         index = below(numbers[0], psd.shape[0])
         place = self.earliest + below(numbers[1], self.latest + 1 - self.earliest)
         # Signals are spread evenly over the batch, the same number in each.
-        edges = jnp.floor(jnp.arange(n + 1) * self.signal_fraction + 1e-6)
-        label = jnp.diff(edges).astype(jnp.float32)
+        edges = np.floor(np.arange(n + 1) * self.signal_fraction + 1e-6)
+        label = jnp.asarray(np.diff(edges), jnp.float32)
         if step is not None:
-            index = jnp.where(label > 0, self._in_turn(label, step, psd.shape[0]), index)
+            turn = step.astype(jnp.uint32) * np.uint32(edges[-1]) + edges[:-1].astype(np.uint32)
+            index = jnp.where(label > 0, below(turn, psd.shape[0]), index)
         snr = jax.random.uniform(of_snr, (n,), jnp.float32, snr_min, snr_max)
         if self.population:
             snr = jnp.asarray(banks.signals.snr, jnp.float32)[index]
@@ -93,14 +93,6 @@ class Sampler:
             noise = draw_noise(banks.noise, of_noise, psd[index], self.window)
         signal = self._crop(banks.signals, index, place)
         return Batch(noise + scale[..., None] * signal, label, snr * label)
-
-    def _in_turn(
-        self, label: Float[Array, "batch"], step: Int[Array, ""], signals: int
-    ) -> Int[Array, "batch"]:
-        """Return the row of each example that gets a signal, counted from the first step."""
-        rank = jnp.cumsum(label).astype(jnp.uint32) - 1
-        each = math.floor(self.batch * self.signal_fraction + 1e-6)
-        return below(step.astype(jnp.uint32) * np.uint32(each) + rank, signals)
 
     def _noise(
         self,
