@@ -1,10 +1,10 @@
-"""Array types by their role, for public signatures.
+"""Array types by their role, and what packages that do not import each other share.
 
 Time-major arrays exist only inside the spiking part (`models/snn.py`): everywhere
 else a batch comes first.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array, Float
 
@@ -22,3 +22,11 @@ class Batch(NamedTuple):
     strain: Strain
     label: Float[Array, "batch"]
     snr: Float[Array, "batch"]
+
+
+@runtime_checkable
+class StopRequest(Protocol):
+    """Whether somebody asked the run to end."""
+
+    @property
+    def requested(self) -> bool: ...

@@ -26,8 +26,22 @@ def test_continued_run_keeps_the_file_and_notes_what_may_differ(tmp_path: Path) 
     assert "training.finetune.steps: 10 -> 20" in (tmp_path / "config_changes.log").read_text()
 
 
+@pytest.mark.parametrize("override", ["offline=true", "parallel=1", "retries=9", "cache_gb=50"])
+def test_a_continued_run_may_fetch_its_strain_otherwise(tmp_path: Path, override: str) -> None:
+    save_once(load([]), tmp_path, resuming=False)
+    (change,) = save_once(load([f"data.gwosc.{override}"]), tmp_path, resuming=True)
+    assert change.key == "data.gwosc." + override.split("=")[0]
+
+
 @pytest.mark.parametrize(
-    "override", ["model.snn.widths=[3]", "data.window_seconds=2", "seed=1", "training.batch_size=4"]
+    "override",
+    [
+        "model.snn.widths=[3]",
+        "data.window_seconds=2",
+        "seed=1",
+        "training.batch_size=4",
+        "data.gwosc.event_seconds=99",
+    ],
 )
 def test_continued_run_refuses_another_model_or_data(tmp_path: Path, override: str) -> None:
     save_once(load([]), tmp_path, resuming=False)

@@ -20,10 +20,10 @@ from ligo_cpc_snn.config.schema import EventConfig
 from ligo_cpc_snn.dataset import noise as noise_module
 from ligo_cpc_snn.dataset import recorded as recorded_module
 from ligo_cpc_snn.dataset.banks import Stretch, build_noise_bank
-from ligo_cpc_snn.dataset.load import load_event, load_noise
+from ligo_cpc_snn.dataset.load import load_event, load_noise, without_event
 from ligo_cpc_snn.dataset.noise import NoiseBlock, synthetic_noise
 from ligo_cpc_snn.dataset.psds import record_psds, target_curves
-from ligo_cpc_snn.dataset.recorded import real_noise
+from ligo_cpc_snn.dataset.recorded import event_span, real_noise
 from ligo_cpc_snn.strain.curves import Asd, aligo_curve
 from ligo_cpc_snn.strain.noise import coloured_noise
 from ligo_cpc_snn.strain.segments import StrainSegment
@@ -347,6 +347,55 @@ def test_search_and_training_whiten_alike(tmp_path: Path) -> None:
     for d, detector in enumerate(data.detectors):
         size = stretch.strain.size
         np.testing.assert_array_equal(bank.strain[d, :size], found.stretch[detector].strain)
+
+
+def test_no_noise_is_of_the_strain_that_an_event_is_looked_for_in(tmp_path: Path) -> None:
+    for detector in ("H1", "L1"):
+        write(tmp_path / f"{detector}-strain.hdf5", recorded(detector, 2))
+    data = configured(Source.real, PsdKind.fixed, [])
+    data.strain_dir, data.quality.reject = str(tmp_path), False
+    data.real.test_fraction = 0.2
+    gps, seconds = START + 150.0, 20.0
+    event = EventConfig(name="GW", gps=gps, seconds=seconds)
+    sets = []
+    for used in (data, without_event(data, event)):
+        noise = load_noise(used, seed=0, cache_dir=tmp_path, budget_bytes=10**9)
+        sets.append(spans(noise.training + noise.validation + noise.test))
+    # Whitened noise knows half a filter more at each end, and so does the event's.
+    far = seconds / 2 + data.filter_seconds
+    near = [[s for s in of_set if s[1] > gps - far and s[0] < gps + far] for of_set in sets]
+    assert near[0]
+    assert not near[1]
+    assert without_event(data, EventConfig()) is data
+
+
+@pytest.mark.parametrize(
+    ("name", "masses"), [("GW170817", 1.1977), ("GW190425_081805", 1.487), ("GW150914", 0.0)]
+)
+def test_a_neutron_stars_event_is_cut_from_where_it_enters_the_band(
+    name: str, masses: float
+) -> None:
+    """Newton's chirp time of the published chirp mass: it is a few per cent of the whole."""
+    data = configured(Source.real, PsdKind.fixed, [])
+    first, last = event_span(name, 1e9, data)
+    assert last == 1e9 + data.real.event_margin_seconds
+    chirp = masses * 4.925491e-6
+    newton = 5 / 256 * chirp * (np.pi * chirp * data.band_hz[0]) ** (-8 / 3) if masses else 0.0
+    before = max(data.real.event_margin_seconds, newton + data.filter_seconds / 2)
+    assert 1e9 - first == pytest.approx(before, rel=0.06)
+
+
+def test_an_event_at_the_end_of_its_strain_is_an_error(tmp_path: Path) -> None:
+    for detector in ("H1", "L1"):
+        write(tmp_path / f"{detector}-strain.hdf5", recorded(detector, 2, 64.0))
+    data = configured(Source.real, PsdKind.fixed, [])
+    data.strain_dir = str(tmp_path)
+    gps = START + 64.0 - data.filter_seconds / 4
+    event = EventConfig(name="GW", gps=gps, seconds=8.0)
+    with pytest.raises(
+        ValueError, match=rf"event GW: GPS {gps} .*filter_seconds={data.filter_seconds}"
+    ):
+        load_event(data, event, tmp_path)
 
 
 def test_the_record_of_densities_is_what_the_noise_was_whitened_with(

@@ -11,6 +11,7 @@ from tiny import tiny
 
 from ligo_cpc_snn.conditioning.whitening import whiten
 from ligo_cpc_snn.config.data_schema import GlitchConfig, GlitchFamily
+from ligo_cpc_snn.config.glitch_bands import FREQUENCIES_HZ
 from ligo_cpc_snn.dataset.banks import Stretch, build_noise_bank
 from ligo_cpc_snn.dataset.glitches import (
     build_glitch_bank,
@@ -20,7 +21,7 @@ from ligo_cpc_snn.dataset.glitches import (
     scan_noise,
 )
 from ligo_cpc_snn.dataset.noise import NoiseBlock, synthetic_noise
-from ligo_cpc_snn.strain.glitches import FREQUENCIES_HZ, PEAK_STRAIN, draw_glitches, scattered_light
+from ligo_cpc_snn.strain.glitches import PEAK_STRAIN, draw_glitches, scattered_light
 
 RATE, SECONDS = 2048, 6.0
 FAMILIES = list(GlitchFamily)

@@ -66,6 +66,8 @@ def _quality(rng: np.random.Generator) -> Arrays:
         "quality_gps": 1e9 + rng.permutation(count),
         "quality_detector": detector,
         "quality_detectors": np.array(["H1", "L1"]),
+        "quality_set": np.arange(count) // 60,  # 60 of training, 20 of validation
+        "quality_sets": np.array(["training", "validation", "test"]),
         "quality_peak_to_peak": peak,
         "quality_band_power": power,
         "quality_reason": reason,
@@ -173,6 +175,13 @@ def test_fixed_and_undefined_parameters_are_left_out(data: Arrays) -> None:
     assert len(data_figures.population(few).get_axes()) == 1
 
 
+def test_bursts_have_a_scatter_plot_of_their_own() -> None:
+    values = np.arange(1.0, 9.0)
+    bursts = {f"population_{name}": values for name in ("frequency_hz", "quality")}
+    labels = [a.get_xlabel() for a in data_figures.population(bursts).get_axes()]
+    assert labels == ["frequency (Hz)", "frequency (Hz)", "quality Q"]
+
+
 def test_scores_are_relative_to_their_own_thresholds_in_order_of_time(data: Arrays) -> None:
     relative = quality_figures.relative_scores(data, 0)
     own = data["quality_detector"] == 0
@@ -183,9 +192,15 @@ def test_scores_are_relative_to_their_own_thresholds_in_order_of_time(data: Arra
     assert quality_figures.relative_scores(data, 1).max() == pytest.approx(4.0)
 
 
-def test_share_of_rejected_stretches_is_told(data: Arrays) -> None:
+def test_what_was_cut_and_what_is_bad_and_kept_are_told_apart(data: Arrays) -> None:
     titles = _titles(quality_figures.rejected_stretches(data))
-    assert "H1: 1 of 40 stretches rejected (2.5 %)" in titles
+    first = "H1: 1 of 30 training stretches cut (3.3 %)"
+    assert f"{first}\njudged bad, but kept: 0 of 10 of validation" in titles
+    data["quality_reason"][70] = 1
+    kept = "judged bad, but kept: 1 of 10 of validation"
+    assert quality_figures.shares(data, 0, cut=True).endswith(kept)
+    uncut = "none cut\njudged bad, but kept: 1 of 30 of training, 1 of 10 of validation"
+    assert quality_figures.shares(data, 0, cut=False) == uncut
 
 
 def test_noise_too_short_to_learn_from_draws(data: Arrays) -> None:

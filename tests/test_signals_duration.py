@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import tiny
 
+from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.signals_schema import (
     Approximant,
     Distribution,
@@ -92,6 +94,16 @@ def test_a_burst_has_decayed_at_both_ends_of_its_time() -> None:
 
 def test_the_default_population_fits_the_default_duration() -> None:
     check_duration(SignalsConfig(), 20.0, 2.0)
+
+
+def test_the_config_check_finds_what_the_run_would() -> None:
+    """To the last tap: the filter is one sample longer than `filter_seconds`."""
+    cfg = tiny()
+    data, population = cfg.data, cfg.data.signals.population
+    exact = longest_chirp_time(population, data.band_hz[0]) + data.filter_seconds / 2
+    with pytest.raises(ConfigError, match="the longest signal"):
+        tiny(f"data.signals.duration_seconds={exact + 1e-4}")
+    tiny(f"data.signals.duration_seconds={exact + 2e-3}")
 
 
 def test_a_signal_that_does_not_fit_is_an_error_with_its_chirp_time() -> None:

@@ -14,6 +14,7 @@ from scipy import stats
 
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.signals_schema import (
+    Approximant,
     DistanceKind,
     Distribution,
     MassFrame,
@@ -243,3 +244,10 @@ def test_what_a_report_shows_is_short_and_bounded() -> None:
     assert np.abs(shown["chi_eff"]).max() < 0.99
     assert 0 < shown["chi_p"].min() <= shown["chi_p"].max() < 0.99
     assert "network_snr" not in describe(drawn)
+
+
+def test_bursts_are_shown_by_frequency_and_quality() -> None:
+    drawn = draw(jax.random.key(9), PopulationConfig(), 8) | {"network_snr": np.ones(8)}
+    shown = describe(drawn, Approximant.SineGaussian)
+    assert list(shown) == ["frequency_hz", "quality", "distance", "network_snr"]
+    assert list(describe(drawn, Approximant.IMRPhenomD)) == list(describe(drawn))

@@ -20,6 +20,7 @@ from ligo_cpc_snn.signals.whitened import (
     double_precision_device,
     whitened_signals,
 )
+from ligo_cpc_snn.signals.whitened import _check_loudness as check_loudness
 from ligo_cpc_snn.strain.curves import Asd, aligo_curve
 from ligo_cpc_snn.strain.detectors import light_travel_time
 from ligo_cpc_snn.strain.noise import coloured_noise
@@ -185,3 +186,18 @@ def test_signals_are_made_where_double_precision_is(
     monkeypatch.setattr(jax, "default_backend", lambda: platform)
     expected = jax.local_devices(backend="cpu" if platform in ("METAL", "mps") else None)[0]
     assert double_precision_device() == expected
+
+
+@pytest.mark.parametrize(
+    ("snr", "sources", "message"),
+    [
+        (0.0, {"mass_1": 2000.0, "mass_2": 1000.0}, "1000 solar masses has no signal in the band"),
+        (np.nan, {"mass_1": 20.0, "mass_2": 10.0}, "SNR nan, no finite number.* mass_1=20"),
+        (0.0, {"frequency_hz": 9.0, "quality": 4.0}, "9 Hz and Q 4 has no signal in the band"),
+        (np.inf, {"frequency_hz": 90.0, "quality": 4.0}, "SNR inf, no finite number"),
+    ],
+)
+def test_a_source_without_a_finite_snr_is_named(snr, sources, message) -> None:
+    columns = {name: np.array([50.0, value]) for name, value in sources.items()}
+    with pytest.raises(ValueError, match=message):
+        check_loudness(np.array([8.0, snr]), columns)

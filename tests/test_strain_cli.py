@@ -124,13 +124,22 @@ def test_clean_deletes_what_is_asked_for_and_says_it(
 
 ERRORS = {
     "fetch --run O1": "O1 alone: it is GPS 1126051217 to 1137254417 (130 days); give",
-    "fetch --run O1 --start 5 --hours 1": "start=5 to 3605 is not within data.gwosc.run=O1, GPS",
-    "fetch --run O9 --start 5 --hours 1": "run=O9: expected one of O1, O2",
-    f"fetch --run O1 --start {START} --hours 1 --detectors V1": "has V1: run O1 has strain of H1",
-    "fetch": "expected start in GPS s with end or hours, or data.gwosc.events",
+    "fetch --run O1 --start 5 --hours 1": "--start=5 to 3605 is not within --run=O1, GPS",
+    "fetch --run O9 --start 5 --hours 1": "error: --run=O9: expected one of O1, O2",
+    f"fetch --run O1 --start {START} --hours 1 --detectors V1": "--detectors has V1: run O1 has",
+    "fetch": "nothing to fetch: expected --event, or --start with --end or --hours",
+    "fetch --event GWTEST --hours 1": "--hours=1.0: expected --start with it",
+    "fetch --event GWTEST --end 9": "--end=9: expected --start with it",
+    "fetch --event GWTEST --start 5": "--start=5: expected --end or --hours with it",
+    "fetch --event GWTEST --run O9": "--run=O9: expected --start with it",
+    f"fetch --start {START} --hours 1 --seconds 8": "--seconds=8: expected --event with it",
+    "fetch --event GWTEST --seconds 0": "--seconds=0.0: expected more than 0",
+    "fetch --event GWTEST --limit-gb 0": "--limit-gb=0.0: expected more than 0",
+    "fetch --event GWTEST --detectors X1": "'X1' is not known, expected some of H1,L1,V1,K1",
+    "fetch --event GWTEST --detectors=": "--detectors=: '' is not known, expected some of",
     "fetch --start 5 --end 4": "--start=5: expected less than --end=4",
     "fetch --start 5 --end 9 --hours 1": "expected one of them",
-    "fetch --start 5 --hours -1": "data.gwosc.hours=-1.0: expected more than 0",
+    "fetch --start 5 --hours -1": "error: --hours=-1.0: expected more than 0",
     "fetch --event GW150915": "does not have event GW150915",
     "fetch --start soon": "invalid int value: 'soon'; python -m ligo_cpc_snn.strain fetch --help",
     "clean --all --to-gb 1": "not allowed with argument",
@@ -156,7 +165,17 @@ def test_a_mistake_is_one_line_and_exit_code_1(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert message in line
+    assert "data.gwosc" not in line
     assert all_pieces(cache / "strain") == []
+
+
+@pytest.mark.parametrize("detectors", ["X1", "H1,", ""])
+def test_a_wrong_detector_asks_the_server_nothing(
+    detectors: str, server: GwoscServer, cache: Path
+) -> None:
+    words = ["fetch", "--event", "GWTEST", "--detectors", detectors, "--host", server.url]
+    assert run(words, cache) == 1
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("command", [[], ["fetch"], ["list"], ["verify"], ["clean"]])

@@ -5,7 +5,7 @@ import pytest
 from scipy import signal, stats
 
 from ligo_cpc_snn.strain.curves import Asd, aligo_curve
-from ligo_cpc_snn.strain.noise import coloured_noise
+from ligo_cpc_snn.strain.noise import KEPT_SAMPLES, _kept_amplitudes, coloured_noise
 
 RATE = 2048
 
@@ -56,3 +56,13 @@ def test_any_length(samples: int) -> None:
 def test_no_samples_is_an_error() -> None:
     with pytest.raises(ValueError, match="samples=0"):
         coloured_noise(np.random.default_rng(0), aligo_curve(), samples=0, sample_rate_hz=RATE)
+
+
+def test_long_noise_keeps_no_memory() -> None:
+    _kept_amplitudes.cache_clear()
+    curve = aligo_curve()
+    for samples in (KEPT_SAMPLES // 4, KEPT_SAMPLES // 4, KEPT_SAMPLES):
+        rng = np.random.default_rng(0)
+        coloured_noise(rng, curve, samples=samples, sample_rate_hz=RATE)
+    kept = _kept_amplitudes.cache_info()
+    assert (kept.hits, kept.currsize) == (1, 1)

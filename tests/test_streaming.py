@@ -2,19 +2,25 @@
 
 import itertools
 import logging
+import os
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from filelock import FileLock
 from tiny import tiny
 
 from ligo_cpc_snn.config.data_schema import Storage
-from ligo_cpc_snn.dataset import build
-from ligo_cpc_snn.dataset.banks import Transients, build_noise_bank
+from ligo_cpc_snn.dataset import build, noise_cache
+from ligo_cpc_snn.dataset.banks import Transients, build_noise_bank, no_transients
 from ligo_cpc_snn.dataset.build import build_banks, build_signals, plan_banks
+from ligo_cpc_snn.dataset.decision import Decision, keep_decision
 from ligo_cpc_snn.dataset.generations import Generations, stream_noise
+from ligo_cpc_snn.dataset.load import Noise
+from ligo_cpc_snn.dataset.negatives import Shares, draw_negatives, place_transients
 from ligo_cpc_snn.dataset.noise import NoiseBlock
 from ligo_cpc_snn.dataset.noise_cache import cache_noise, piece_samples
 from ligo_cpc_snn.dataset.padding import TRANSIENTS, padded_noise, padded_transients
@@ -22,6 +28,7 @@ from ligo_cpc_snn.dataset.plan import BankError, BankPlan
 from ligo_cpc_snn.dataset.sampling import build_sampler, draw_noise_windows
 from ligo_cpc_snn.dataset.storage import storage_type, stored
 from ligo_cpc_snn.strain.segments import StrainSegment
+from ligo_cpc_snn.wiring.data import _streamed
 
 RATE = 512
 REFRESHED = ("data.signals.refresh_steps=4", "data.signals.bank_size=70")
@@ -111,6 +118,35 @@ def test_a_broken_cache_is_found_and_written_again(tmp_path, caplog, damage, of)
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_noise_not_used_for_longest_goes_beyond_the_limit(tmp_path, monkeypatch, caplog):
+    data = data_of()
+    old, used, held = (cache_noise(tmp_path, blocks_of(40.0, seed=s), data) for s in range(3))
+    for age, cache in enumerate((used, old, held)):
+        os.utime(cache.path, (1000 - age, 1000 - age))
+    cache_noise(tmp_path, blocks_of(40.0, seed=1), data)  # used now
+    monkeypatch.setattr(noise_cache, "MOST_BYTES", 3 * old.path.stat().st_size)
+    with caplog.at_level(logging.INFO), FileLock(held.path.with_suffix(".lock")):
+        new = cache_noise(tmp_path, blocks_of(40.0, seed=3), data)
+    found = {path.name for path in tmp_path.glob("*.bin")}
+    assert found == {cache.path.name for cache in (used, held, new)}
+    assert {p.stem for p in tmp_path.glob("*.json")} == {Path(name).stem for name in found}
+    assert any(f"{old.path} deleted" in r.message for r in caplog.records)
+    assert any(f"{held.path} is in use" in r.message for r in caplog.records)
+
+
+def test_loud_noise_is_finite_in_half_numbers(tmp_path):
+    data = replace(data_of(), storage=Storage.float16)
+    blocks = blocks_of(20.0)
+    blocks[0].stretches[0]["H1"].strain[3:5] = 1e6, -1e6
+    banks = build_banks(blocks, data, signals=64, seed=0, name="t")
+    cached = cache_noise(tmp_path, blocks, data).read(0)
+    for strain in (banks.noise.strain, cached):
+        assert strain.dtype == np.float16
+        assert strain[0, 3:5].tolist() == [65504.0, -65504.0]
+    exact = blocks[0].stretches[0]["L1"].strain.astype(np.float32).astype(np.float16)
+    np.testing.assert_array_equal(banks.noise.strain[1], exact)
+
+
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
@@ -189,6 +225,18 @@ def test_signals_fill_the_bank_in_proportion_and_in_no_order_of_the_psd():
     assert np.unique(rows, axis=0).shape == rows.shape
 
 
+def test_few_signals_are_made_in_vain_for_many_psds(monkeypatch):
+    made, plain = [], build.whitened_signals
+
+    def counted(key, cfg, *, count, **rest):
+        made.append(count)
+        return plain(key, cfg, count=count, **rest)
+
+    monkeypatch.setattr(build, "whitened_signals", counted)
+    build_signals(blocks_of(*[9.0] * 6), data_of(), signals=96, seed=3, name="t")
+    assert sum(made) <= 2 * 96
+
+
 def test_noise_that_fits_stays_on_the_device_and_only_signals_change():
     made = Generations(data_of(), 0, blocks_of(20.0))
     first, second = made.make(0), made.make(1)
@@ -216,9 +264,25 @@ def test_a_padded_table_holds_transients_only_or_plain_crops(found):
     padded = padded_transients(table)
     assert padded.first.shape == (TRANSIENTS,)
     rows = set(zip(*(c.tolist() for c in padded), strict=True))
-    known = set(zip(*(c.tolist() for c in table), strict=True)) or {(0, 0, 0)}
+    known = set(zip(*(c.tolist() for c in table), strict=True)) or {(-1, 0, 0)}
     assert rows <= known
     assert len(rows) == min(len(known), TRANSIENTS)
+
+
+def test_without_transients_padded_tables_leave_plain_noise():
+    starts = jax.random.randint(jax.random.key(0), (64, 2), 5, 10**6)
+    drawn = draw_negatives(jax.random.key(1), Shares(real=1.0), jax.numpy.ones(64, bool), 2)
+    placed = place_transients(starts, drawn, padded_transients(no_transients()))
+    np.testing.assert_array_equal(placed, starts)
+
+
+def test_transients_are_counted_once_in_the_log(tmp_path, caplog):
+    data = data_of("data.source=real", "data.strain_dir=.", "data.glitches.real_fraction=0.5")
+    with caplog.at_level(logging.INFO):
+        made = generations(tmp_path, blocks_of(40.0, 64.0), data, 3)
+        made.make(0)
+        made.make(1)
+    assert sum("transients in the training noise" in r.message for r in caplog.records) == 1
 
 
 def test_the_plan_counts_halves_and_what_is_in_the_making(tmp_path):
@@ -260,3 +324,41 @@ def test_batches_are_float32_and_lose_little_in_half_storage(storage):
     assert batches[1].strain.dtype == np.float32
     error = np.sqrt(((exact - rounded) ** 2).sum() / (exact**2).sum())
     assert 0 < error < (4e-3 if storage is Storage.bfloat16 else 5e-4)
+
+
+def budget_of(noise, pieces: float) -> int:
+    data, plan = data_of(), noise.plan
+    size = piece_samples(data, sum(b.seconds for b in noise.training))
+    return plan.total - plan.training_noise + round(pieces * size * 16)
+
+
+def streamed_noise(tmp_path, budget, record):
+    """What a run makes of its noise: whether it streams, and how, is in its folder."""
+    blocks = blocks_of(64.0, 120.0)
+    noise = Noise(blocks, [], [], plan_banks(data_of(), blocks, []), None, None)
+    return _streamed(data_of(), noise, tmp_path, budget(noise), record)
+
+
+def test_a_run_goes_on_with_the_noise_it_began_with(tmp_path):
+    record, plenty = tmp_path / "noise.json", 10**9
+    first = streamed_noise(tmp_path, lambda n: budget_of(n, 4), record)
+    assert first.at_a_time == 4
+    for budget in (lambda n: plenty, lambda n: budget_of(n, 7), lambda n: budget_of(n, 4)):
+        again = streamed_noise(tmp_path, budget, record)
+        assert (again.at_a_time, again.cache.path) == (4, first.cache.path)
+    with pytest.raises(BankError, match=r"4 pieces .* raise runtime\.memory_budget_gb"):
+        streamed_noise(tmp_path, lambda n: budget_of(n, 3), record)
+    assert streamed_noise(tmp_path, lambda n: budget_of(n, 3), None).at_a_time == 2
+    record.unlink()
+    assert streamed_noise(tmp_path, lambda n: plenty, record) is None
+    assert streamed_noise(tmp_path, lambda n: plenty, record) is None
+    with pytest.raises(BankError, match=r"in memory, .* raise runtime\.memory_budget_gb"):
+        streamed_noise(tmp_path, lambda n: budget_of(n, 4), record)
+    record.write_text("{")
+    with pytest.raises(ValueError, match="begin anew by resume=never"):
+        streamed_noise(tmp_path, lambda n: plenty, record)
+
+
+def test_other_noise_than_at_the_beginning_is_told(tmp_path, caplog):
+    keep_decision(None, Decision(4, "noise-a.bin"), Decision(4, "noise-b.bin"))
+    assert "another than when it began (noise-a.bin, was noise-b.bin)" in caplog.text

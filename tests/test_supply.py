@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import traceback
+from contextlib import closing
 
 import pytest
 
@@ -36,8 +37,8 @@ class Maker:
         return generation
 
 
-def supply_of(make, every=5, **more) -> RefreshedSupply:
-    return RefreshedSupply(make, every, **more)
+def supply_of(make, every=5, **more) -> closing[RefreshedSupply]:
+    return closing(RefreshedSupply(make, every, **more))
 
 
 def wait_until(condition) -> None:
@@ -143,7 +144,7 @@ def test_closing_ends_the_thread_in_the_middle_of_a_bank():
     make = Maker(parts=10**6)
     before = threading.active_count()
     first = Maker(parts=1)
-    supply = supply_of(lambda g, pace: (make if g else first)(g, pace), every=10**6)
+    supply = RefreshedSupply(lambda g, pace: (make if g else first)(g, pace), 10**6)
     supply.at(0, Stop())
     wait_until(lambda: make.begun == [1])
     supply.close()

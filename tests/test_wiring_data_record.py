@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from ligo_cpc_snn.config.compose import load
+from ligo_cpc_snn.dataset import loudness
 from ligo_cpc_snn.reports.figures import plots
 from ligo_cpc_snn.reports.run_files import read_run
 from ligo_cpc_snn.reports.theme import LIGHT, png
+from ligo_cpc_snn.signals.whitened import _chunk_of_signals
 from ligo_cpc_snn.strain.segments import StrainSegment
 from ligo_cpc_snn.wiring.data import prepare_data
 from ligo_cpc_snn.wiring.data_record import write_data_record
@@ -28,16 +30,25 @@ SMALL = [
 RATE, GPS = 1024, 1126259462.4
 
 
-def test_record_of_a_run_draws_every_figure_that_it_can(tmp_path: Path) -> None:
+def test_record_of_a_run_draws_every_figure_that_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     cfg = load(SMALL)
+    monkeypatch.setattr(loudness, "ENOUGH", 2.0)  # windows are too short for more than there is
     data = prepare_data(cfg, cache_dir=tmp_path, budget_bytes=10**9)
+    assert sum("raise data.window_seconds" in message for message in caplog.messages) == 1
+    compiled = _chunk_of_signals._cache_size()
     write_data_record(tmp_path, cfg, data)
+    assert _chunk_of_signals._cache_size() == compiled  # a waveform may take minutes to compile
     with np.load(tmp_path / "data.npz") as saved:
         arrays = dict(saved)
     assert arrays["psd_asd"].shape[:2] == (2, 2)
     assert np.all(arrays["population_mass_1"] >= arrays["population_mass_2"])
-    loudness = arrays["population_network_snr"] * arrays["population_distance"]
-    assert np.corrcoef(loudness, arrays["population_chirp_mass"])[0, 1] > 0.3
+    kept = arrays["population_in_bank_snr_fraction"]
+    assert kept.shape == (64,)
+    assert np.all((kept > 0.8) & (kept < 1 + 1e-6))
+    scaled = arrays["population_network_snr"] * arrays["population_distance"]
+    assert np.corrcoef(scaled, arrays["population_chirp_mass"])[0, 1] > 0.3
     assert arrays["glitch_strain"].shape[1] == 2 * cfg.data.window_samples
     assert not arrays["transient_snr"].size  # none in simulated noise
     shown = [plot for plot in plots(read_run(tmp_path)) if plot.section == "Data"]

@@ -6,9 +6,9 @@ unit density the square of a projection is chi-squared with 2 degrees of freedom
 over their mean estimates the square of the signal-to-noise ratio (SNR). A frequency whose
 median is above that of such noise, as beside a line, is divided by the ratio first.
 
-In 1000 s of Gaussian noise at 2048 Hz, from 20 to 922 Hz, 42 transients above an SNR of 5
-were seen, 4 above 5.5 and none above 6: as of 4e7 independent tiles. So 3e-4 of them are
-expected above 7.
+Measured once by searching 1000 s of white Gaussian noise (2048 Hz, 20 to 922 Hz): 42
+transients above an SNR of 5, 4 above 5.5 and none above 6, as of 4e7 independent tiles. So
+3e-4 of them are expected above 7.
 
 Reference: Chatterji et al. 2004, CQG 21, S1809 (tiling, bisquare window); Robinet et al.
 2020, SoftwareX 12, 100620 (Omicron: normalisation, SNR, clusters). They divide by the mean or

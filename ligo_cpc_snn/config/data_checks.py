@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ligo_cpc_snn.config.data_schema import PsdKind, Source
 from ligo_cpc_snn.config.errors import suggest
+from ligo_cpc_snn.config.glitch_bands import band_fault
 from ligo_cpc_snn.config.schema import Config
 
 DETECTORS = ("H1", "L1", "V1", "K1")
@@ -87,7 +88,7 @@ def _psd_sets(cfg: Config) -> Iterator[str]:
             "with its own densities; use data.source=recoloured, or data.psd.kind=fixed"
         )
     if psd.kind is PsdKind.drawn:
-        yield from _drawn_files(cfg)
+        yield from _missing_lists(cfg)
     banks = {
         "data.signals.bank_size": data.signals.bank_size,
         "data.signals.validation_bank_size": data.signals.validation_bank_size,
@@ -104,19 +105,31 @@ def _psd_sets(cfg: Config) -> Iterator[str]:
             )
 
 
-def _drawn_files(cfg: Config) -> Iterator[str]:
-    data, files = cfg.data, cfg.data.psd.files
-    for name in (name for name in files if name not in data.detectors):
-        yield f"data.psd.files has {name}: expected names among data.detectors={data.detectors}"
-    for name in data.detectors:
-        if data.source is Source.synthetic and not files.get(name):
+def _missing_lists(cfg: Config) -> Iterator[str]:
+    for name in cfg.data.detectors:
+        if cfg.data.source is Source.synthetic and not cfg.data.psd.files.get(name):
             yield (
                 f"data.psd.kind=drawn without data.psd.files.{name}: expected a list of files of "
                 "Hz and strain/sqrt(Hz) to draw from"
             )
-        for file in files.get(name, []):
+
+
+def _drawn_files(cfg: Config) -> Iterator[str]:
+    """Files that are not there, or that nothing would be drawn from."""
+    data, files = cfg.data, cfg.data.psd.files
+    for name, of_detector in files.items():
+        if name not in data.detectors:
+            yield f"data.psd.files has {name}: expected names among data.detectors={data.detectors}"
+        for file in of_detector:
             if not Path(file).expanduser().is_file():
                 yield f"data.psd.files.{name} has {file}: there is no such file"
+    unused = data.psd.kind is not PsdKind.drawn or data.source is Source.real
+    if unused and any(files.values()):
+        yield (
+            f"data.psd.files is given, but with data.psd.kind={data.psd.kind.value} and "
+            f"data.source={data.source.value} nothing is drawn from it: leave it out, or give "
+            "data.psd.kind=drawn and data.source=synthetic or recoloured"
+        )
 
 
 def _real_source(cfg: Config) -> Iterator[str]:
@@ -176,6 +189,16 @@ def _negatives(cfg: Config) -> Iterator[str]:
         yield (
             "data.glitches.families=[]: expected one or more, or data.glitches.synthetic_fraction=0"
         )
+    for family in glitches.families if glitches.synthetic_fraction else ():
+        fault = band_fault(family, cfg.data.band_hz)
+        if fault is not None:
+            yield fault
+    if glitches.real_fraction and cfg.data.source is Source.synthetic:
+        yield (
+            f"data.glitches.real_fraction={glitches.real_fraction} with data.source=synthetic: "
+            "simulated noise has no transients; use data.glitches.synthetic_fraction, or "
+            "data.source=real"
+        )
 
 
 CHECKS = (
@@ -183,6 +206,7 @@ CHECKS = (
     _whitening,
     _noise_lengths,
     _psd_files,
+    _drawn_files,
     _psd_sets,
     _real_source,
     _gps_spans,

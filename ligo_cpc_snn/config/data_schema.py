@@ -104,13 +104,25 @@ class RealConfig:
     exclude_files: list[str] = field(default_factory=list)  # patterns, as "*injections*"
     psd_seconds: float = 256.0  # longest stretch whitened with one PSD
     events_file: str | None = None  # GWOSC's event-versions export (CSV)
-    event_margin_seconds: float = 2.0  # cut around each known event
+    # Cut around each known event; before a neutron star's, as long as it was in the band.
+    event_margin_seconds: float = 2.0
     exclude_gps: list[str] = field(default_factory=list)  # "start-end" held out entirely
     minimum_seconds: float = 16.0  # shorter stretches are left out
     # A hash of the number of its GPS block decides in which set a second is, for ever.
     block_seconds: int = 128
-    validation_fraction: float = 0.25
-    test_fraction: float = 0.0
+    validation_fraction: float = 0.25  # of the blocks
+    test_fraction: float = 0.0  # of the blocks
+
+    def __post_init__(self) -> None:
+        margin = self.event_margin_seconds
+        require(margin >= 0, f"data.real.event_margin_seconds={margin}: expected 0 or more")
+        require(
+            self.block_seconds >= 1,
+            f"data.real.block_seconds={self.block_seconds}: expected 1 or more",
+        )
+        for name in ("minimum_seconds", "psd_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"data.real.{name}={value}: expected more than 0")
 
 
 @dataclass
@@ -128,9 +140,9 @@ class QualityConfig:
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"data.quality.folds={self.folds}: expected 2 or more")
         require(
-            self.stretch_seconds > 0 and self.candidates >= 2,
+            self.stretch_seconds >= 0.25 and self.candidates >= 2,
             f"data.quality.stretch_seconds={self.stretch_seconds} and candidates="
-            f"{self.candidates}: expected more than 0, and 2 or more",
+            f"{self.candidates}: expected 0.25 or more, and 2 or more",
         )
 
 
@@ -141,7 +153,7 @@ class GlitchConfig:
     synthetic_fraction: float = 0.0
     families: list[GlitchFamily] = field(default_factory=lambda: list(GlitchFamily))
     bank_size: int = 1024
-    snr_min: float = 5.0  # log-uniform
+    snr_min: float = 5.0  # of the whole glitch, log-uniform
     snr_max: float = 100.0
     real_fraction: float = 0.0  # windows around transients that an excess-power scan finds
     scan_threshold: float = 7.0  # SNR of a transient
@@ -164,6 +176,11 @@ class GlitchConfig:
             0 < self.snr_min <= self.snr_max,
             f"data.glitches.snr_min={self.snr_min} and snr_max={self.snr_max}: expected "
             "0 < snr_min <= snr_max",
+        )
+        require(
+            self.scan_threshold >= 3,
+            f"data.glitches.scan_threshold={self.scan_threshold}: expected 3 or more, Gaussian "
+            "noise alone has tiles of less",
         )
         for name in ("bank_size", "hard_count", "mine_every_steps", "mine_windows"):
             value = getattr(self, name)

@@ -16,6 +16,8 @@ CONFIG_FILE = "config.yaml"
 CHANGES_FILE = "config_changes.log"
 # May differ when a run is continued: where it runs, how long, what is watched and measured.
 _FREE = ("run_dir", "resume", "runtime", "trackers", "evaluation", "event", "name")
+# How the same strain is got: what of it is kept decides nothing of the training.
+_FREE_OF_GWOSC = ("offline", "parallel", "retries", "cache_gb")
 _FREE_OF_TRAINING = ("log_every", "evaluate_every", "evaluate_windows", "checkpoint")
 
 
@@ -111,6 +113,8 @@ def _leaves(tree: Any, prefix: str) -> list[tuple[str, Any]]:
 
 def _may_change(key: str) -> bool:
     first, *rest = key.split(".")
+    if rest[:1] == ["gwosc"]:
+        return rest[1] in _FREE_OF_GWOSC
     if first != "training":
         return first in _FREE
     # Of the phases' lengths only the last one's: the others decide where the next begins.

@@ -196,7 +196,10 @@ class InfoNceConfig:
 
 @dataclass
 class SnrRange:
-    """Network SNR drawn uniformly: from `start_*` at first to `end_*` after `ramp`."""
+    """Network SNR drawn uniformly: from `start_*` at first to `end_*` after `ramp`.
+
+    It is that of the whole signal, of which a short window may hold a part only.
+    """
 
     start_min: float = 20.0
     start_max: float = 30.0
@@ -285,6 +288,7 @@ class TrainingConfig:
 class EvaluationConfig:
     windows: int = 10240  # noise windows at the end of the run
     signal_windows: int = 1024  # per SNR
+    # Network SNRs of whole signals, of which a short window may hold a part only.
     snrs: list[float] = field(default_factory=lambda: [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0])
     false_positive_rates: list[float] = field(default_factory=lambda: [1e-1, 1e-2, 1e-3])
     batch_size: int = 128

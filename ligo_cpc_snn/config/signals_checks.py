@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from math import inf
 
+from ligo_cpc_snn.config.durations import duration_fault
 from ligo_cpc_snn.config.errors import suggest
 from ligo_cpc_snn.config.schema import Config, SnrRange
 from ligo_cpc_snn.config.signals_schema import (
@@ -142,9 +143,19 @@ def _loudness(cfg: Config) -> Iterator[str]:
             )
 
 
+def _duration(cfg: Config) -> Iterator[str]:
+    """Find signals that do not fit, as the run would once it has its noise."""
+    data = cfg.data
+    # Filters have an odd number of taps.
+    taps = 2 * round(data.filter_seconds * data.sample_rate_hz / 2) + 1
+    fault = duration_fault(data.signals, data.band_hz[0], taps / data.sample_rate_hz)
+    if fault is not None:
+        yield fault
+
+
 def _names(choices: tuple[Approximant, ...] | tuple[Distribution, ...]) -> str:
     first = ", ".join(choice.name for choice in choices[:-1])
     return f"{first} or {choices[-1].name}"
 
 
-CHECKS = (_waveform, _modes, _bounds, _mass_ratio, _distance, _loudness)
+CHECKS = (_waveform, _modes, _bounds, _mass_ratio, _distance, _loudness, _duration)

@@ -74,7 +74,7 @@ class Loudness(Enum):
 
 @dataclass
 class PriorConfig:
-    """One source parameter: `fixed` takes `low`; angles of `sine`, `cosine` are in rad."""
+    """One source parameter: `fixed` takes `low`; all angles are in rad."""
 
     kind: Distribution = Distribution.uniform
     low: float = 0.0
@@ -182,7 +182,7 @@ class PopulationConfig:
     phase: PriorConfig = _angle()
     # Of sine-Gaussian bursts only:
     frequency_hz: PriorConfig = _prior(Distribution.log_uniform, 40.0, 400.0)
-    quality: PriorConfig = _prior(Distribution.log_uniform, 3.0, 100.0)
+    quality: PriorConfig = _prior(Distribution.log_uniform, 3.0, 100.0)  # LAL's Q
 
 
 @dataclass
@@ -219,3 +219,6 @@ class SignalsConfig:
             self.refresh_steps >= 0,
             f"data.signals.refresh_steps={self.refresh_steps}: expected 0 (never) or more",
         )
+        for name in ("duration_seconds", "reference_hz"):
+            value = getattr(self, name)
+            require(value > 0, f"data.signals.{name}={value}: expected more than 0")

@@ -1,5 +1,6 @@
 """Make the banks of a run: noise and, whitened alike, the signals to put into it."""
 
+import logging
 from collections.abc import Sequence
 
 import jax
@@ -23,12 +24,11 @@ from ligo_cpc_snn.dataset.sampling import signal_layout
 from ligo_cpc_snn.dataset.storage import storage_type, stored
 from ligo_cpc_snn.dataset.supply import Pace, at_once
 from ligo_cpc_snn.rng import stream
-from ligo_cpc_snn.signals.whitened import whitened_signals
+from ligo_cpc_snn.signals.whitened import CHUNK, whitened_signals
 
-__all__ = ["BankError", "BankPlan", "build_banks", "plan_banks", "plan_synthetic"]
+log = logging.getLogger(__name__)
 
-# Signals made at a time. Always as many, so that no other number is ever compiled for.
-CHUNK = 64
+__all__ = ["CHUNK", "BankError", "BankPlan", "build_banks", "plan_banks", "plan_synthetic"]
 
 
 def build_banks(
@@ -50,7 +50,9 @@ def build_banks(
     noise = build_noise(blocks, data, name)
     bank = build_signals(blocks, data, signals=signals, seed=seed, name=name)
     glitches = build_glitch_bank(blocks, data, seed=seed, name=name)
-    return stored(Banks(noise, bank, glitches, build_transients(noise, data)), data.storage)
+    transients = build_transients(noise, data)
+    tell_transients(transients, data, name)
+    return stored(Banks(noise, bank, glitches, transients), data.storage)
 
 
 def build_noise(blocks: Sequence[NoiseBlock], data: DataConfig, name: str) -> NoiseBank:
@@ -88,6 +90,7 @@ def build_signals(
     snr, psd = np.empty(signals, np.float32), np.empty(shape[:2], np.int32)
     order = np.random.default_rng([seed, *name.encode()]).permutation(signals)
     key, first = stream(seed, f"signals {name}"), 0
+    # Always CHUNK at a time, so that no other number is ever compiled for.
     for number, share in enumerate(_shares(blocks, signals)):
         for chunk in range(-(-share // CHUNK)):
             of_chunk = jax.random.fold_in(jax.random.fold_in(key, number), chunk)
@@ -105,6 +108,12 @@ def build_transients(noise: NoiseBank, data: DataConfig) -> Transients:
     if not data.glitches.real_fraction:
         return no_transients()
     return find_transients(noise, data)
+
+
+def tell_transients(found: Transients, data: DataConfig, name: str) -> None:
+    """Log how many transients were found, where they are asked for: none is plain noise."""
+    if data.glitches.real_fraction:
+        log.info("transients in the %s noise: %d", name, found.first.size)
 
 
 def _signals(

@@ -20,6 +20,7 @@ from ligo_cpc_snn.dataset.build import (
     build_noise,
     build_signals,
     build_transients,
+    tell_transients,
 )
 from ligo_cpc_snn.dataset.glitches import build_glitch_bank
 from ligo_cpc_snn.dataset.noise import NoiseBlock
@@ -82,6 +83,7 @@ class Generations:
     seed: int
     blocks: list[NoiseBlock]
     streamed: StreamedNoise | None = None
+    _told: bool = field(init=False, default=False)
     _kept: tuple[NoiseBank, Transients] | None = field(init=False, default=None)
 
     def make(self, generation: int, pace: Pace = at_once) -> Banks:
@@ -105,7 +107,7 @@ class Generations:
             return self._next_noise(self.streamed, generation)
         if self._kept is None:
             noise = build_noise(self.blocks, self.data, "train")
-            kept = noise, build_transients(noise, self.data)
+            kept = noise, self._transients(noise)
             self._kept = jax.device_put(stored_noise(kept[0], self.data.storage)), kept[1]
         return *self._kept, self.blocks
 
@@ -114,7 +116,7 @@ class Generations:
     ) -> tuple[NoiseBank, Transients, list[NoiseBlock]]:
         blocks = streamed.read(self.seed, generation, self.data)
         noise = build_noise(blocks, self.data, "train")
-        transients = build_transients(noise, self.data)
+        transients = self._transients(noise)
         if self.data.glitches.real_fraction:
             transients = padded_transients(transients)
         pieces = streamed.at_a_time
@@ -122,27 +124,47 @@ class Generations:
         room = padded_noise(noise, pieces * streamed.cache.longest, pieces, numbers)
         return room, transients, blocks
 
+    def _transients(self, noise: NoiseBank) -> Transients:
+        found = build_transients(noise, self.data)
+        if not self._told:
+            tell_transients(found, self.data, "training")
+            self._told = True
+        return found
+
 
 def stream_noise(
-    folder: Path, blocks: list[NoiseBlock], data: DataConfig, plan: BankPlan, budget_bytes: int
+    folder: Path,
+    blocks: list[NoiseBlock],
+    data: DataConfig,
+    plan: BankPlan,
+    budget_bytes: int,
+    at_a_time: int | None = None,
 ) -> StreamedNoise:
     """Put noise that does not fit into a file, and decide how much of it fits at a time.
 
-    The number of pieces at a time is a power of two, so that a run that goes on with a
-    little less memory meets the same noise; `runtime.memory_budget_gb` makes it certain.
+    Args:
+        at_a_time: pieces, as a run that goes on began with; None: as many as fit, rounded
+            down to a power of two, so that runs of about the same memory meet the same noise.
 
     Raises:
-        BankError: not a single piece fits twice.
+        BankError: not a single piece fits twice, or fewer than `at_a_time`.
     """
     cache = cache_noise(folder, blocks, data)
     room = plan.noise_at_a_time(budget_bytes)
-    fit = room // noise_bytes(data, cache.longest / data.sample_rate_hz)
+    piece = noise_bytes(data, cache.longest / data.sample_rate_hz)
+    fit = room // piece
+    left = f"{max(room, 0) / 1e6:.4g} MB of the budget are left for noise"
     if fit < 1:
         raise BankError(
-            f"{max(room, 0) / 1e6:.4g} MB of the budget are left for noise, a piece of it takes "
-            f"{noise_bytes(data, cache.longest / data.sample_rate_hz) / 1e6:.4g} MB: lower "
-            "data.signals.bank_size, set data.storage=float16, or raise runtime.memory_budget_gb"
+            f"{left}, a piece of it takes {piece / 1e6:.4g} MB: lower data.signals.bank_size, "
+            "set data.storage=float16, or raise runtime.memory_budget_gb"
         )
-    at_a_time = 1 << (fit.bit_length() - 1)
+    if at_a_time is not None and fit < at_a_time:
+        raise BankError(
+            f"{left}, the run began with {at_a_time} pieces of it at a time, "
+            f"{at_a_time * piece / 1e6:.4g} MB: raise runtime.memory_budget_gb, or begin anew by "
+            "resume=never"
+        )
+    at_a_time = at_a_time or 1 << (fit.bit_length() - 1)
     log.info("noise streams: %d of %d pieces at a time", at_a_time, len(cache.pieces))
     return StreamedNoise(cache, at_a_time, [block._replace(stretches=[]) for block in blocks])

@@ -18,7 +18,7 @@ from ligo_cpc_snn.dataset.plan import BankPlan, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.psds import Psds, record_psds
 from ligo_cpc_snn.dataset.recorded import RecordedNoise, real_noise
 from ligo_cpc_snn.dataset.rejection import Quality
-from ligo_cpc_snn.strain.coincidence import Coincident, coincident
+from ligo_cpc_snn.strain.coincidence import Coincident, coincident, common_time
 from ligo_cpc_snn.strain.files import folder_events, read_folder
 from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
 from ligo_cpc_snn.strain.resampling import resample_all
@@ -118,11 +118,35 @@ def load_event(data: DataConfig, event: EventConfig, cache_dir: Path) -> EventSt
         for name, whitening in zip(data.detectors, filters, strict=True)
     ]
     shown = _keep(whitened, event.gps - half, event.gps + half)
-    return EventStrain(coincident(shown, data.detectors)[0], event.gps, parts[0])
+    stretch = next((p for p in common_time(shown, data.detectors) if _holds(p, event.gps)), None)
+    if stretch is None:
+        raise ValueError(
+            f"event {event.name}: GPS {event.gps} lies within half of data.filter_seconds="
+            f"{data.filter_seconds} of an end of its strain, {_ends(parts[0])}, where whitening "
+            "loses it: give strain further around the event, or lower data.filter_seconds"
+        )
+    return EventStrain(stretch, event.gps, parts[0])
+
+
+def without_event(data: DataConfig, event: EventConfig) -> DataConfig:
+    """Return settings of noise that holds nothing of the strain that an event is looked for in.
+
+    That is `event.seconds` around it and, at each end, half of the whitening filter.
+    """
+    if event.name is None or event.gps is None:
+        return data
+    far = (event.seconds + data.filter_seconds) / 2
+    spans = [*data.real.exclude_gps, f"{event.gps - far!r}-{event.gps + far!r}"]
+    return replace(data, real=replace(data.real, exclude_gps=spans))
 
 
 def _keep(segments: Sequence[StrainSegment], start: float, end: float) -> list[StrainSegment]:
     return cut_spans(segments, [(0.0, start), (end, float("inf"))]) if segments else []
+
+
+def _ends(part: Coincident) -> str:
+    first = next(iter(part.values()))
+    return f"GPS {first.gps_start:.3f} to {first.gps_end:.3f}"
 
 
 def _holds(part: Coincident, gps: float) -> bool:

@@ -165,8 +165,8 @@ def below(
 ) -> Int[Array, "*n"]:
     """Return integers from 0 to below `bound`.
 
-    The remainder of 32 random bits: uneven by less than bound / 2^32, and a tenth of the
-    program that `jax.random.randint` compiles to.
+    The remainder of 32 random bits: uneven by less than bound / 2^32, and a smaller program
+    than `jax.random.randint`.
     """
     return (bits % jnp.asarray(bound, jnp.uint32)).astype(jnp.int32)
 

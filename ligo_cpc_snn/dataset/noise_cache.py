@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from jaxtyping import Float
 
 from ligo_cpc_snn.config.data_schema import DataConfig
 from ligo_cpc_snn.dataset.noise import NoiseBlock
 from ligo_cpc_snn.dataset.plan import BankError
-from ligo_cpc_snn.dataset.storage import storage_type
+from ligo_cpc_snn.dataset.storage import as_stored, storage_type
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 READ_BYTES = 1 << 24  # hashed at a time
 LONGEST_SECONDS = 64.0  # of a piece
+MOST_BYTES = 20_000_000_000  # of all such files; those not used for longest go
 FEWEST_PIECES = 16  # of all noise, as far as they hold that many windows:
 WINDOWS = 16
 
@@ -81,6 +82,7 @@ def cache_noise(folder: Path, blocks: Sequence[NoiseBlock], data: DataConfig) ->
         if found is None:
             _write(path, list(_cut(blocks, size)), data)
             found = _open(path, data)
+            _make_room(path)
     if found is None:
         raise BankError(f"{path} cannot be read back as it was written: is its disk sound?")
     return found
@@ -123,7 +125,7 @@ def _write(path: Path, pieces: Iterable[tuple[int, list[np.ndarray]]], data: Dat
     partial, table, first = path.with_suffix(".partial"), [], 0
     with partial.open("wb") as file:
         for number, strain in pieces:
-            content = np.stack(strain).astype(dtype).tobytes()
+            content = np.asarray(as_stored(np.stack(strain), data.storage)).tobytes()
             digest.update(content)
             file.write(content)
             table.append(Piece(first, strain[0].size, number))
@@ -146,6 +148,29 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
+def _make_room(own: Path) -> None:
+    """Delete other noise, not used for longest first, while all takes more than `MOST_BYTES`.
+
+    Noise that a process is about to write or open is left. Where a run still reads what is
+    deleted, its pages stay until it ends; Windows refuses to delete it.
+    """
+    others = [p for p in own.parent.glob("noise-*.bin") if p != own]
+    described = sorted((p.stat().st_mtime, p.stat().st_size, p) for p in others)
+    total = own.stat().st_size + sum(size for _, size, _ in described)
+    for _, size, path in described:
+        if total <= MOST_BYTES:
+            return
+        try:
+            with FileLock(path.with_suffix(".lock"), timeout=0):
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
+        except (Timeout, PermissionError):
+            log.info("%s is in use and stays", path)
+            continue
+        total -= size
+        log.info("%s deleted: noise to stream takes more than %g GB", path, MOST_BYTES / 1e9)
+
+
 def _open(path: Path, data: DataConfig) -> NoiseCache | None:
     """Map the file if it is as its table says; otherwise say what is wrong with it."""
     table = path.with_suffix(".json")
@@ -160,6 +185,7 @@ def _open(path: Path, data: DataConfig) -> NoiseCache | None:
     if fault:
         log.warning("%s is broken and written again: %s", path, fault)
         return None
+    os.utime(path)  # used now
     samples = np.memmap(path, storage_type(data.storage), mode="r")
     return NoiseCache(path, samples, pieces, len(data.detectors))
 

@@ -30,11 +30,12 @@ def padded_noise(bank: NoiseBank, width: int, stretches: int, numbers: int) -> N
 def padded_transients(found: Transients) -> Transients:
     """Return a table of `TRANSIENTS` rows: those found in turn, or evenly spaced among them.
 
-    Where none was found, each row is the first crop of the first detector: noise as any.
+    Where none was found, each row is of a detector that is none: plain noise stays in place.
     """
     number = np.asarray(found.first).size
     if not number:
-        return Transients(*(np.zeros(TRANSIENTS, np.int32) for _ in found))
+        nothing = np.zeros(TRANSIENTS, np.int32)
+        return Transients(nothing - 1, nothing, nothing)
     rows = np.arange(TRANSIENTS)
     rows = rows % number if number <= TRANSIENTS else rows * number // TRANSIENTS
     return Transients(*(np.asarray(column)[rows] for column in found))

@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
+
+from ligo_cpc_snn.types import StopRequest
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,6 @@ Banks = Any  # on the device
 
 SPREAD = 0.9  # of a generation's steps, over which the next is made
 POLL_SECONDS = 0.1  # how often a waiting loop looks whether it shall stop
-
-
-@runtime_checkable
-class StopRequest(Protocol):
-    """Whether somebody asked the run to end."""
-
-    @property
-    def requested(self) -> bool: ...
 
 
 class _ClosedError(Exception):
@@ -113,17 +106,6 @@ class RefreshedSupply:
         error = self._next[1].exception()
         if error is not None and not isinstance(error, _ClosedError):
             log.warning("the next training banks, no longer needed, failed: %r", error)
-
-    def __enter__(self) -> "RefreshedSupply":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _prepare(self, generation: int) -> None:
         """Have a generation made, unless it is or nobody will ask for it."""

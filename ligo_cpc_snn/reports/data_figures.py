@@ -18,11 +18,13 @@ LABELS = {
     "mass_ratio": "mass ratio",
     "chi_eff": "effective spin",
     "chi_p": "precessing spin",
+    "frequency_hz": "frequency (Hz)",
+    "quality": "quality Q",
     "distance": "distance (Mpc)",
     "redshift": "redshift",
     "network_snr": "network SNR",
 }
-SCATTERS = (("mass_1", "mass_2"), ("distance", "network_snr"))
+SCATTERS = (("mass_1", "mass_2"), ("frequency_hz", "quality"), ("distance", "network_snr"))
 WIDE = 30.0  # ratio of the 99th to the 1st percentile from which an axis is logarithmic
 
 

@@ -112,12 +112,21 @@ def _data(files: RunFiles) -> Iterator[Plot]:
             lambda theme: data_figures.population(data, theme=theme),
         )  # fmt: skip
     if len(data.get("quality_gps", ())):
+        cut = not files.setting("data.glitches.real_fraction", 0.0)
+        which = (
+            "All of it was kept, because data.glitches.real_fraction asks for the glitches in it"
+        )
+        if cut:
+            which = (
+                "Cut from the training noise of all detectors: filled; kept in other sets: hollow"
+            )
         yield Plot(
-            "rejected", "Data", "Stretches of noise that were rejected",
-            "Left: the largest of each stretch's scores over its threshold, grey where it was "
-            "kept. Right: how well the stretches kept by a threshold predict the held-out median; "
-            "the dot is the threshold chosen.",
-            lambda theme: quality_figures.rejected_stretches(data, theme=theme),
+            "rejected", "Data", "Stretches of noise that were judged bad",
+            "Left: the largest of each stretch's scores over its threshold, grey where it is "
+            f"good. {which}. Right: how well "
+            "the stretches kept by a threshold predict the held-out median; the dot is the "
+            "threshold chosen.",
+            lambda theme: quality_figures.rejected_stretches(data, cut=cut, theme=theme),
         )  # fmt: skip
 
 

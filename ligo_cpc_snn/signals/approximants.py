@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ligo_cpc_snn.config.durations import SOLAR_MASS_SECONDS
 from ligo_cpc_snn.config.signals_schema import Approximant
 
-SOLAR_MASS_SECONDS = 4.925490947641267e-6  # s, G M_sun / c^3 of the IAU nominal value
 DISTANCE_MPC = 1000.0
 RIPPLE_NAMES = {
     "spin_1x": "s1_x",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ligo_cpc_snn.config.signals_schema import (
+    Approximant,
     DistanceKind,
     MassFrame,
     MassKind,
@@ -125,21 +126,34 @@ def _place(cfg: PopulationConfig, drawn: dict[str, Values], distance: Values) ->
 
 def describe(
     drawn: Mapping[str, Float[np.ndarray, "n"] | Float[Array, "n"]],
+    approximant: Approximant | None = None,
 ) -> dict[str, Float[np.ndarray, "m"]]:
     """Return what a report shows of sources: masses, effective spins, distances.
 
     Args:
         drawn: Sources of `draw`, perhaps with their `network_snr`.
+        approximant: Their model; sine-Gaussians have frequencies and qualities instead.
 
     Returns:
         At most the first 4096 sources, float32: mass_1, mass_2, chirp_mass (detector frame,
         solar masses), mass_ratio (at most 1), chi_eff, chi_p, distance (Mpc), redshift, and
-        network_snr where it is given.
+        network_snr where it is given; of bursts frequency_hz and quality in place of masses,
+        spins and redshift.
     """
     few = {name: np.asarray(values[:SHOWN], np.float64) for name, values in drawn.items()}
+    if approximant is Approximant.SineGaussian:
+        names: tuple[str, ...] = ("frequency_hz", "quality", "distance", "network_snr")
+        shown = {}
+    else:
+        names, shown = ("distance", "redshift", "network_snr"), _of_binaries(few)
+    shown |= {name: few[name] for name in names if name in few}
+    return {name: values.astype(np.float32) for name, values in shown.items()}
+
+
+def _of_binaries(few: dict[str, Values]) -> dict[str, Values]:
     mass_1, mass_2 = few["mass_1"], few["mass_2"]
     across = (np.hypot(few[f"spin_{body}x"], few[f"spin_{body}y"]) for body in (1, 2))
-    shown = {
+    return {
         "mass_1": mass_1,
         "mass_2": mass_2,
         "chirp_mass": chirp_mass(mass_1, mass_2),
@@ -147,6 +161,3 @@ def describe(
         "chi_eff": chi_eff(mass_1, mass_2, few["spin_1z"], few["spin_2z"]),
         "chi_p": chi_p(mass_1, mass_2, *across),
     }
-    given = ("distance", "redshift", "network_snr")
-    shown |= {name: few[name] for name in given if name in few}
-    return {name: values.astype(np.float32) for name, values in shown.items()}

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from ligo_cpc_snn.config.durations import SOLAR_MASS_SECONDS
 from ligo_cpc_snn.config.signals_schema import Approximant
 from ligo_cpc_snn.signals.aligned import Parameters, amplitude_and_phase
 from ligo_cpc_snn.signals.approximants import (
     DISTANCE_MPC,
     MASSES,
     MODELS,
-    SOLAR_MASS_SECONDS,
     ripple_model,
 )
 from ligo_cpc_snn.signals.bursts import sine_gaussian

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.logging import RichHandler
 
+from ligo_cpc_snn.config.data_checks import DETECTORS
 from ligo_cpc_snn.config.data_schema import GwoscConfig
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.strain.housekeeping import clean, fetch, list_cache, verify
@@ -20,6 +22,8 @@ ACKNOWLEDGEMENT = (
     "the Virgo Collaboration, and KAGRA; acknowledge it in what you publish."
 )
 DEFAULTS = GwoscConfig()
+# Messages name a setting of a run; these options are called otherwise here.
+OPTIONS = {"events": "event", "event_seconds": "seconds", "cache_gb": "limit-gb"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,8 +57,18 @@ def run(arguments: Sequence[str], cache_dir: Path) -> int:
     except (UserError, OSError, ValueError) as error:
         if os.environ.get("LIGO_TRACEBACK"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_naming_options(str(error))}", file=sys.stderr)
         return 1
+
+
+def _naming_options(message: str) -> str:
+    """Write a message's settings, as data.gwosc.start, as options of the command line."""
+    message = message.replace("data.gwosc.offline=true", "--offline")
+    return re.sub(
+        r"\bdata\.(?:gwosc\.|(?=detectors\b))(\w+)",
+        lambda found: f"--{OPTIONS.get(found[1], found[1])}",
+        message,
+    )
 
 
 def _handler() -> logging.Handler:
@@ -97,7 +111,7 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
     add("--end", type=int, help="GPS time in s")
     add("--hours", type=float, help="from --start, in place of --end")
     add("--event", action="append", default=[], help="name, as GW150914; may be repeated")
-    add("--seconds", type=float, default=DEFAULTS.event_seconds, help="per event (%(default)s)")
+    add("--seconds", type=float, help=f"per event ({DEFAULTS.event_seconds:g})")
     add("--host", default=DEFAULTS.host, help="server (%(default)s)")
     add("--offline", action="store_true", help="only say whether the cache holds it all")
     add("--parallel", type=int, default=DEFAULTS.parallel, help="downloads at a time (%(default)s)")
@@ -107,10 +121,12 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> int:
+    detectors = _detectors(options.detectors)
+    _check_used(options)
     cfg = GwoscConfig(
         host=options.host,
         events=options.event,
-        event_seconds=options.seconds,
+        event_seconds=DEFAULTS.event_seconds if options.seconds is None else options.seconds,
         run=options.run,
         start=options.start,
         end=options.end,
@@ -120,11 +136,37 @@ def _fetch(options: argparse.Namespace) -> int:
         retries=options.retries,
         cache_gb=options.limit_gb,
     )
-    if options.end is not None and options.hours is not None:
-        raise UserError(f"--end={cfg.end} and --hours={cfg.hours}: expected one of them")
     if cfg.span is not None and cfg.span[0] >= cfg.span[1]:
         raise UserError(f"--start={cfg.start}: expected less than --end={cfg.end}")
-    return fetch(cfg, [name for name in options.detectors.split(",") if name], options.cache)
+    return fetch(cfg, detectors, options.cache)
+
+
+def _detectors(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in DETECTORS]:
+        raise UserError(
+            f"--detectors={text}: {unknown[0]!r} is not known, expected some of "
+            f"{','.join(DETECTORS)}, separated by commas"
+        )
+    return list(dict.fromkeys(names))
+
+
+def _check_used(options: argparse.Namespace) -> None:
+    """Refuse what would be ignored."""
+    start, end, hours = options.start, options.end, options.hours
+    if end is not None and hours is not None:
+        raise UserError(f"--end={end} and --hours={hours}: expected one of them")
+    for name in ("end", "hours"):
+        if start is None and (value := getattr(options, name)) is not None:
+            raise UserError(f"--{name}={value}: expected --start with it, in GPS s")
+    if start is not None and end is None and hours is None:
+        raise UserError(f"--start={start}: expected --end or --hours with it")
+    if options.seconds is not None and not options.event:
+        raise UserError(f"--seconds={options.seconds:g}: expected --event with it")
+    if start is None and options.run is not None and options.event:
+        raise UserError(f"--run={options.run}: expected --start with it, an event needs no run")
+    if start is None and options.run is None and not options.event:
+        raise UserError("nothing to fetch: expected --event, or --start with --end or --hours")
 
 
 def _add_clean(parser: argparse.ArgumentParser) -> None:

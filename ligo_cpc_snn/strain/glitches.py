@@ -12,16 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ligo_cpc_snn.config.data_schema import GlitchFamily
+from ligo_cpc_snn.config.glitch_bands import band_fault, heard
 
 PEAK_STRAIN = 1e-21  # of every glitch: that of a loud one
-# Of a family's frequency, Hz, log-uniform: what lies in the band is drawn from it.
-FREQUENCIES_HZ = {
-    GlitchFamily.sine_gaussian: (30.0, 1000.0),
-    GlitchFamily.blip: (50.0, 300.0),
-    GlitchFamily.scattered_light: (15.0, 80.0),
-    GlitchFamily.low_frequency_burst: (25.0, 60.0),
-}
-MARGIN = 1.2  # by which a frequency lies above the band's lower edge, where little passes
 
 
 def draw_glitches(
@@ -140,15 +133,10 @@ SHAPES: dict[GlitchFamily, Shape] = {
 
 
 def _frequencies(family: GlitchFamily, band_hz: tuple[float, float]) -> tuple[float, float]:
-    lowest, highest = FREQUENCIES_HZ[family]
-    low, high = max(lowest, MARGIN * band_hz[0]), min(highest, band_hz[1])
-    if low >= high:
-        raise ValueError(
-            f"glitches of {family.value}, from {lowest:g} to {highest:g} Hz, are not heard between "
-            f"{band_hz[0]:g} and {band_hz[1]:g} Hz: take the family out of data.glitches.families "
-            "or change data.highpass_hz and lowpass_hz"
-        )
-    return low, high
+    fault = band_fault(family, band_hz)
+    if fault is not None:
+        raise ValueError(fault)
+    return heard(family, band_hz)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

@@ -10,6 +10,7 @@ from ligo_cpc_snn.strain.curves import Asd
 
 # Noise further apart is taken as independent: the narrowest lines of detectors decay faster.
 MEMORY_SECONDS = 16.0
+KEPT_SAMPLES = 1 << 18  # longest noise whose amplitudes are kept for the next of this length
 BLOCK = 1 << 14  # frequencies drawn at a time, which stay in the processor's cache
 
 
@@ -39,7 +40,8 @@ def coloured_noise(
     spectrum = np.empty(length // 2 + 1, np.complex64)
     for first in range(0, spectrum.size, BLOCK):
         _fill(rng, spectrum[first : first + BLOCK])
-    spectrum *= _amplitudes(asd, length, sample_rate_hz)
+    amplitudes = _kept_amplitudes if length <= KEPT_SAMPLES else _amplitudes
+    spectrum *= amplitudes(asd, length, sample_rate_hz)
     return fft.irfft(spectrum, length, overwrite_x=True)[:samples].astype(np.float64)
 
 
@@ -53,7 +55,6 @@ def _fill(rng: np.random.Generator, spectrum: Complex[np.ndarray, "n"]) -> None:
     spectrum.real, spectrum.imag = size * np.cos(angle), size * np.sin(angle)
 
 
-@lru_cache(maxsize=8)  # windows of one length are drawn by the thousand
 def _amplitudes(asd: Asd, length: int, sample_rate_hz: int) -> Float[np.ndarray, "frequency"]:
     """Return the root mean square of the transform at each frequency.
 
@@ -67,3 +68,7 @@ def _amplitudes(asd: Asd, length: int, sample_rate_hz: int) -> Float[np.ndarray,
     if length % 2 == 0:
         amplitudes[-1] *= np.sqrt(2)
     return amplitudes.astype(np.float32)
+
+
+# Windows of one length are drawn by the thousand.
+_kept_amplitudes = lru_cache(maxsize=8)(_amplitudes)

@@ -1,18 +1,6 @@
 """Whole seconds of GPS time as lists of segments: what is wanted, known, missing."""
 
-import math
-from collections.abc import Iterable
-
 from igwn_segments import segment, segmentlist
-
-from ligo_cpc_snn.strain.segments import Span
-
-
-def whole_seconds(spans: Iterable[Span]) -> segmentlist:
-    """Return the whole seconds that spans touch, in order and without overlap."""
-    return segmentlist(
-        segment(math.floor(start), math.ceil(end)) for start, end in spans
-    ).coalesce()
 
 
 def within(seconds: segmentlist, start: float, end: float) -> segmentlist:

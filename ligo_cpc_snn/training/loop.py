@@ -24,6 +24,7 @@ from ligo_cpc_snn.training.mining import Mining
 from ligo_cpc_snn.training.phases import Phase, phase_at
 from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.validation import summarise
+from ligo_cpc_snn.types import StopRequest
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +54,6 @@ class Display(Protocol):
     """What the loop needs of a progress bar."""
 
     def update(self, step: int, phase: str, metrics: Mapping[str, float]) -> None: ...
-
-
-@runtime_checkable
-class StopRequest(Protocol):
-    """Whether somebody asked the run to end."""
-
-    @property
-    def requested(self) -> bool: ...
 
 
 @runtime_checkable

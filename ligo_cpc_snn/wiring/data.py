@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 import jax
 
+from ligo_cpc_snn.config.data_schema import DataConfig
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.banks import Banks
 from ligo_cpc_snn.dataset.build import build_banks
-from ligo_cpc_snn.dataset.generations import Generations, stream_noise
-from ligo_cpc_snn.dataset.load import Noise, load_noise
+from ligo_cpc_snn.dataset.decision import Decision, keep_decision, read_decision
+from ligo_cpc_snn.dataset.generations import Generations, StreamedNoise, stream_noise
+from ligo_cpc_snn.dataset.load import Noise, load_noise, without_event
+from ligo_cpc_snn.dataset.loudness import warn_of_short_windows
 from ligo_cpc_snn.dataset.supply import FixedSupply, RefreshedSupply
 from ligo_cpc_snn.training.phases import active_phases
 
@@ -32,16 +35,23 @@ class Data(NamedTuple):
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.supply.banks)
 
 
-def prepare_data(cfg: Config, *, cache_dir: Path, budget_bytes: int, step: int = 0) -> Data:
+def prepare_data(
+    cfg: Config, *, cache_dir: Path, budget_bytes: int, step: int = 0, record: Path | None = None
+) -> Data:
     """Make the banks and put them on the device.
 
     Args:
         cache_dir: where downloads, and noise to stream, are kept.
         budget_bytes: for the banks.
         step: at which training begins or goes on.
+        record: file of the run that keeps whether its noise streams; followed if it is there.
+
+    Raises:
+        BankError: the banks do not fit, or not as they did when the run began.
     """
     begun = time.monotonic()
-    noise = load_noise(cfg.data, seed=cfg.seed, cache_dir=cache_dir, budget_bytes=budget_bytes)
+    data = without_event(cfg.data, cfg.event)
+    noise = load_noise(data, seed=cfg.seed, cache_dir=cache_dir, budget_bytes=budget_bytes)
     signals = cfg.data.signals
     validation = build_banks(
         noise.validation,
@@ -51,7 +61,8 @@ def prepare_data(cfg: Config, *, cache_dir: Path, budget_bytes: int, step: int =
         name="validation",
     )
     seconds = sum(block.seconds for block in noise.training)
-    supply, noise = _supply(cfg, noise, cache_dir / "noise", budget_bytes, step)
+    supply, noise = _supply(cfg, noise, cache_dir / "noise", budget_bytes, step, record)
+    warn_of_short_windows(supply.banks.signals.strain)
     log.info(
         "banks: %.0f s of noise and %d signals to train, %.0f s and %d to validate, %.0f MB, "
         "made in %.1f s",
@@ -66,7 +77,7 @@ def prepare_data(cfg: Config, *, cache_dir: Path, budget_bytes: int, step: int =
 
 
 def _supply(
-    cfg: Config, noise: Noise, folder: Path, budget_bytes: int, step: int
+    cfg: Config, noise: Noise, folder: Path, budget_bytes: int, step: int, record: Path | None
 ) -> tuple[FixedSupply | RefreshedSupply, Noise]:
     """Make the first training banks; noise that streams is let go of."""
     data, signals = cfg.data, cfg.data.signals
@@ -82,10 +93,8 @@ def _supply(
         shown,
         "none twice" if shown <= signals.bank_size else f"{signals.bank_size} different ones",
     )
-    streamed, blocks = None, noise.training
-    if noise.plan.streams(budget_bytes):
-        streamed = stream_noise(folder, blocks, data, noise.plan, budget_bytes)
-        blocks = streamed.blocks
+    streamed = _streamed(data, noise, folder, budget_bytes, record)
+    blocks = noise.training if streamed is None else streamed.blocks
     supply = RefreshedSupply(
         Generations(data, cfg.seed, blocks, streamed).make,
         signals.refresh_steps,
@@ -94,3 +103,19 @@ def _supply(
         noise=streamed is not None,
     )
     return supply, noise._replace(training=blocks)
+
+
+def _streamed(
+    data: DataConfig, noise: Noise, folder: Path, budget_bytes: int, record: Path | None
+) -> StreamedNoise | None:
+    """Return noise that streams, if it did when the run began or, then, does not fit."""
+    kept = read_decision(record)
+    if kept is not None:
+        kept.check(noise.plan, budget_bytes)
+    streamed, made = None, Decision(0)
+    if noise.plan.streams(budget_bytes) if kept is None else kept.streams:
+        at_a_time = None if kept is None else kept.at_a_time
+        streamed = stream_noise(folder, noise.training, data, noise.plan, budget_bytes, at_a_time)
+        made = Decision(streamed.at_a_time, streamed.cache.path.name)
+    keep_decision(record, made, kept)
+    return streamed

@@ -56,12 +56,16 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         # What could end the run later is looked at before minutes are spent.
         resuming = _may_resume(cfg, kept)
         save_once(cfg, run_dir, resuming=resuming)
+        record = run_dir / "noise.json"
+        if not resuming:
+            record.unlink(missing_ok=True)  # of an attempt without a checkpoint
         event = load_event(cfg.data, cfg.event, cache_dir) if cfg.event.name else None
         data = prepare_data(
             cfg,
             cache_dir=cache_dir,
             budget_bytes=memory_budget_bytes(cfg.runtime),
             step=max(kept.steps(), default=0),
+            record=record,
         )
         opened.enter_context(closing(data.supply))
         structure, params = create_learner(
