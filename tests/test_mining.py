@@ -103,7 +103,6 @@ EVERYTHING = (
     "data.signals.refresh_steps=3",
     "data.glitches.synthetic_fraction=0.25",
     "data.glitches.bank_size=16",
-    "data.glitches.real_fraction=0.25",
     "data.glitches.scan_threshold=5",
     "data.glitches.hard_fraction=0.5",
     "data.glitches.hard_count=8",
