@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from ligo_cpc_snn.conditioning.psd import median_welch_asd
+from ligo_cpc_snn.conditioning.psd import loudest_tone, median_welch_asd
+from ligo_cpc_snn.strain.curves import aligo_asd
 
 RATE = 1024
 GOLDEN = Path(__file__).parent / "golden" / "conditioning.npz"
@@ -70,3 +71,14 @@ def test_a_loud_glitch_changes_little() -> None:
 def test_unusable_strain_is_an_error(strain: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         median_welch_asd(strain, RATE, 4.0)
+
+
+def test_a_notch_holds_the_snr_and_a_detectors_curve_does_not() -> None:
+    frequencies = np.arange(0.0, 513.0, 0.25)
+    asd = aligo_asd(np.maximum(frequencies, 10.0))
+    share, _ = loudest_tone(frequencies, asd, (20.0, 460.0))
+    assert share < 0.05
+    notched = np.where(np.abs(frequencies - 115) < 0.4, asd / 300, asd)
+    share, where = loudest_tone(frequencies, notched, (20.0, 460.0))
+    assert share > 0.9
+    assert abs(where - 115) < 1

@@ -52,3 +52,30 @@ def median_welch_asd(
     if not np.any(power > 0):
         raise ValueError("strain is constant: it has no spectral density, check the file")
     return frequencies, np.sqrt(power) / STRAIN_SCALE
+
+
+def loudest_tone(
+    frequencies: Float[np.ndarray, "frequency"],
+    asd: Float[np.ndarray, "frequency"],
+    band_hz: tuple[float, float],
+) -> tuple[float, float]:
+    """Return the largest share of a chirp's SNR that 1 Hz of the band holds, and where.
+
+    An inspiral's SNR squared is the integral of f^(-7/3) / S(f). Detectors spread it over a
+    hundred Hz; where one Hz has much of it, the strain was filtered, as by a notch.
+
+    Args:
+        frequencies: In Hz, evenly spaced.
+        asd: Amplitude spectral density in strain/sqrt(Hz).
+        band_hz: Pass band (low, high) in Hz.
+
+    Returns:
+        Share of the SNR squared, and the middle of that Hz in Hz.
+    """
+    inside = (frequencies >= band_hz[0]) & (frequencies <= band_hz[1])
+    f = frequencies[inside]
+    density = f ** (-7 / 3) * (STRAIN_SCALE * asd[inside]) ** -2.0
+    hertz = max(1, round(1 / (frequencies[1] - frequencies[0])))
+    sums = np.convolve(density, np.ones(hertz), mode="same")
+    loudest = int(np.argmax(sums))
+    return float(sums[loudest] / density.sum()), float(f[loudest])

@@ -3,6 +3,7 @@
 Recorded noise is made in `dataset/recorded.py`.
 """
 
+import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ligo_cpc_snn.conditioning.psd import median_welch_asd
+from ligo_cpc_snn.conditioning.psd import loudest_tone, median_welch_asd
 from ligo_cpc_snn.conditioning.recolouring import Curve
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, design_filter, whiten
 from ligo_cpc_snn.config.data_schema import DataConfig
@@ -19,6 +20,10 @@ from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.strain.curves import Asd
 from ligo_cpc_snn.strain.noise import coloured_noise
 from ligo_cpc_snn.strain.segments import StrainSegment
+
+log = logging.getLogger(__name__)
+
+MOST_IN_ONE_HERTZ = 0.3  # of the SNR squared; a detector's curve has 0.02
 
 
 class NoiseBlock(NamedTuple):
@@ -105,7 +110,18 @@ def estimated_curves(
         except ValueError as error:
             where = f"{name} from GPS {part[name].gps_start:.1f} ({part[name].source})"
             raise ValueError(f"no PSD of {where}: {error}") from error
+        _warn_of_notch(part[name], estimates[name], data)
     return estimates
+
+
+def _warn_of_notch(segment: StrainSegment, curve: Curve, data: DataConfig) -> None:
+    share, hertz = loudest_tone(*curve, data.band_hz)
+    if share > MOST_IN_ONE_HERTZ:
+        log.warning(
+            "%s: strain of %s from GPS %.0f was filtered: %.0f %% of a signal's SNR would be in "
+            "one Hz at %.0f Hz; leave it out by data.real.exclude_files or exclude_gps",
+            segment.source, segment.detector, segment.gps_start, 100 * share, hertz,
+        )  # fmt: skip
 
 
 def estimated_filters(
