@@ -109,6 +109,33 @@ class Detector(nnx.Module):
         spikes, bridge = self.bridge(source, state.bridge, keys)
         return self._join(spikes), state._replace(bridge=bridge)
 
+    def features(
+        self, strain: Strain, state: DetectorState, keys: Keys
+    ) -> tuple[Float[Array, "batch detector frame channel"], DetectorState]:
+        """Return what each detector's strain alone comes to: the bridge's spikes.
+
+        A time slide shifts these against each other and repeats `join` only.
+
+        Raises:
+            ValueError: the encoder sees the detectors jointly.
+        """
+        if not self.shared:
+            raise ValueError("model.encoder.detectors=joint has no features of one detector")
+        representation, state = self.encode(strain, state)
+        source = representation.context if self.from_context else representation.latents
+        spikes, bridge = self.bridge(source, state.bridge, keys)
+        split = spikes.reshape(-1, self.detectors, *spikes.shape[1:])
+        return split, state._replace(bridge=bridge)
+
+    def join(
+        self, features: Float[Array, "batch detector frame channel"], snn: State
+    ) -> tuple[FrameLogits, State]:
+        """Return the logits of the detectors' features side by side, and the SNN's state."""
+        batch, _, frames, _ = features.shape
+        side_by_side = jnp.swapaxes(features, 1, 2).reshape(batch, frames, -1)
+        logits, _, snn = self.snn(side_by_side, snn)
+        return logits, snn
+
     def detect(
         self, representation: Representation, state: DetectorState, keys: Keys
     ) -> tuple[Detection, DetectorState]:

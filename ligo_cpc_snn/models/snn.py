@@ -5,6 +5,7 @@ neurons' state: it is taken once over all frames, and only the neuron itself run
 the scan. The numbers are those of `spyx.nn.run` over the same layers.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -108,7 +109,7 @@ class SpikingNetwork(nnx.Module):
             layers.append(SpikingLayer(inputs, width, cfg.neuron, spike, rngs=rngs))
             inputs = width
         self.layers = nnx.List(layers)
-        decay = float(jnp.exp(-frame_seconds / cfg.readout_seconds))
+        decay = math.exp(-frame_seconds / cfg.readout_seconds)
         self.readout = LeakyReadout(inputs, decay, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:

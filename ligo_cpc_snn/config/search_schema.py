@@ -1,0 +1,69 @@
+"""Settings of a search and of a measurement of sensitivity: roots of their own."""
+
+from dataclasses import dataclass, field
+
+from ligo_cpc_snn.config.data_schema import GwoscConfig
+from ligo_cpc_snn.config.requirement import require
+from ligo_cpc_snn.config.schema import RuntimeConfig
+
+
+@dataclass
+class TriggerConfig:
+    threshold: float | None = None  # of the statistic; None: the detector's own
+    cluster_seconds: float = 0.3  # the loudest within it stays
+    timing_seconds: float = 0.3  # `var` of the events file
+
+    def __post_init__(self) -> None:
+        for name in ("cluster_seconds", "timing_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"search.triggers.{name}={value}: expected more than 0")
+
+
+@dataclass
+class BackgroundConfig:
+    """Time slides: the detectors' features shifted against each other."""
+
+    slides: int = 100  # at most; a short stretch has room for fewer
+    shift_seconds: float = 2.0  # least shift, longer than light travel and the network's memory
+    extrapolate: bool = False  # false-alarm rates below what the slides resolve, marked as such
+
+    def __post_init__(self) -> None:
+        require(self.slides >= 0, f"background.slides={self.slides}: expected 0 or more")
+        require(
+            self.shift_seconds > 0,
+            f"background.shift_seconds={self.shift_seconds}: expected more than 0",
+        )
+
+
+@dataclass
+class StrainInput:
+    """Where strain to search comes from: files, a folder, or GWOSC; one of them."""
+
+    files: list[str] = field(default_factory=list)  # HDF5, frame or MLGWSC-1 files, or folders
+    exclude: list[str] = field(default_factory=list)  # patterns of files to leave out
+    gwosc: GwoscConfig = field(default_factory=GwoscConfig)
+
+
+@dataclass
+class SearchConfig:
+    """Root of a search: `python -m ligo_cpc_snn.search`."""
+
+    name: str = "search"
+    output_dir: str = "searches/${name}"
+    detector: str = "bbh_gaussian"  # a shipped one, a weights file, or a run folder
+    strain: StrainInput = field(default_factory=StrainInput)
+    follow: str | None = None  # folder to watch for new files
+    psd_seconds: float = 256.0  # of strain that one PSD is measured on
+    chunk_seconds: float = 64.0  # of strain per call of the network
+    streams: int = 4  # segments side by side
+    minimum_seconds: float = 8.0  # shorter segments are left out, and said so
+    triggers: TriggerConfig = field(default_factory=TriggerConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    events_file: str | None = None  # GWOSC's event-versions export (CSV), for the nearest event
+    report: bool = True
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("psd_seconds", "chunk_seconds", "streams", "minimum_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"{name}={value}: expected more than 0")
