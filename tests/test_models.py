@@ -48,6 +48,8 @@ CASES = {
     "gru": config(context__kind=ContextKind.gru),
     "conv context": config(context__kind=ContextKind.conv),
     "from latents": config(bridge__input=BridgeInput.latents),
+    "levels": config(bridge__kind=BridgeKind.threshold, bridge__levels=3),
+    "multirate": config(encoder__kind=EncoderKind.multirate, encoder__fast_seconds=0.1),
     **{kind.value: config(bridge__kind=kind) for kind in BridgeKind},
     **{neuron.value: config(snn__neuron=neuron) for neuron in Neuron},
 }
@@ -206,3 +208,56 @@ def test_wrong_shapes_are_named():
         network(jnp.zeros((1, 2, 500)))
     with pytest.raises(ValueError, match="not a multiple of stride"):
         detector(config(encoder__patch=33))
+
+
+def test_levels_count_how_large_a_latent_is():
+    cfg = BridgeConfig(kind=BridgeKind.threshold, threshold=1.0, levels=3, spacing=0.5)
+    bridge = build_bridge(cfg, features=2)
+    latents = jnp.asarray([[[0.9, 1.2], [1.7, 9.0]]])
+    spikes, _ = bridge(latents, (), jax.random.split(jax.random.key(0), 1))
+    assert bridge.channels == 6
+    np.testing.assert_array_equal(spikes[0].reshape(2, 2, 3).sum(-1), [[0, 1], [2, 3]])
+
+
+def test_exchangeable_detectors_give_the_same_logits_swapped():
+    model = config(snn__exchangeable=True)
+    x = strain()
+    network = detector(model)
+    there, _ = network(x)
+    swapped, _ = network(x[:, ::-1])
+    np.testing.assert_allclose(there.frame_logits, swapped.frame_logits, atol=TOLERANCE)
+    plain, _ = detector(config())(x)
+    other, _ = detector(config())(x[:, ::-1])
+    assert not np.allclose(plain.frame_logits, other.frame_logits, atol=1e-3)
+
+
+def test_graded_head_is_as_large_as_a_spiking_one_and_passes_numbers():
+    spiking, graded = detector(config()), detector(config(snn__neuron=Neuron.none))
+    sizes = [sum(x.size for x in jax.tree.leaves(nnx.state(d))) for d in (spiking, graded)]
+    assert sizes[0] == sizes[1]
+    values = np.asarray(graded(strain())[0].layers[0].spikes)
+    assert values.min() >= 0
+    assert np.unique(values).size > 10
+
+
+def test_windows_leave_their_warm_up_out():
+    model = config()
+    model.warm_up_seconds = 0.5  # 16 of 64 frames at 32 Hz
+    network = detector(model)
+    frame = 0.5 * 512 / network.frame_samples
+    logits = jnp.zeros((1, 2 * round(frame))).at[0, : round(frame)].set(100.0)
+    np.testing.assert_allclose(network.window_logits(logits), 0.0, atol=TOLERANCE)
+    with pytest.raises(ValueError, match=r"warm-up: lower\s+model.warm_up_seconds"):
+        network.window_logits(logits[:, : round(frame)])
+
+
+def test_features_joined_are_the_whole_detector():
+    network, x = detector(config()), strain()
+    keys = jax.random.split(jax.random.key(0), 6)
+    whole, _ = network(x, keys=keys)
+    features, state = network.features(x, network.initial_state(3), keys)
+    logits, _ = network.join(features, state.snn)
+    np.testing.assert_array_equal(logits, whole.frame_logits)
+    joint = detector(config(encoder__detectors=DetectorFusion.joint))
+    with pytest.raises(ValueError, match="joint has no features"):
+        joint.features(x, joint.initial_state(3), keys[:3])

@@ -72,6 +72,8 @@ def test_wheel_holds_configs_and_no_tests(wheel: Path) -> None:
     experiments = {path.name for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
     assert {f"ligo_cpc_snn/conf/experiment/{name}" for name in experiments} <= names
     assert "ligo_cpc_snn/reports/template.html" in names
+    detectors = {path.name for path in (ROOT / "ligo_cpc_snn" / "detectors").iterdir()}
+    assert {f"ligo_cpc_snn/detectors/{name}" for name in detectors} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if re.match(r"(tests|scripts|experiments)/", name)]
 

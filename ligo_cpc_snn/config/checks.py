@@ -4,7 +4,7 @@ A check yields the messages of what it finds, so that it reads as a list of
 conditions; the first message of the first check becomes the error.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
@@ -28,21 +28,22 @@ CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
 )
 
 
-def check(cfg: Config) -> None:
+def check(cfg: Any, found_by: Iterable[Callable[[Any], Iterator[str]]] = CHECKS) -> None:
     """Raise on the first impossible combination of settings.
 
     Args:
         cfg: a config whose single sections are right.
+        found_by: the checks of its root.
 
     Raises:
         ConfigError: naming keys, values, expectation and remedy.
     """
-    for find in (_finite, *CHECKS):
+    for find in (_finite, *found_by):
         for message in find(cfg):
             raise ConfigError(message)
 
 
-def _finite(cfg: Config) -> Iterator[str]:
+def _finite(cfg: Any) -> Iterator[str]:
     """Find numbers that are not: nothing below is written for them."""
 
     def walk(value: Any, key: str) -> Iterator[str]:

@@ -4,25 +4,27 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from omegaconf import OmegaConf
 
-from ligo_cpc_snn.config.compose import compose_tree, config_dir, load, to_config
+from ligo_cpc_snn.config.compose import compose_tree, config_dir, load_root, to_object
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.help import help_text
-from ligo_cpc_snn.config.schema import Config
+from ligo_cpc_snn.config.roots import TRAINING, Root
 from ligo_cpc_snn.config.sweep import sweep
 
 log = logging.getLogger(__name__)
 
-Task = Callable[[Config], int | None]
-Run = Callable[[Config], int]
+Task = Callable[[Any], int | None]  # takes the checked config of its root
+Run = Callable[[Any], int]
+# Arguments of a command of its own -> overrides, and the options that every command has.
+Translate = Callable[[Sequence[str]], list[str]]
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours: one line, exit code 1."""
 
     def error(self, message: str) -> NoReturn:
@@ -33,6 +35,8 @@ def entry(
     task: Task,
     description: str | None = None,
     expected_errors: tuple[type[Exception], ...] = (),
+    root: Root[Any] = TRAINING,
+    translate: Translate = list,
 ) -> int:
     """Run a task with the config of the command line.
 
@@ -42,17 +46,19 @@ def entry(
         description: what the command does, for its help.
         expected_errors: errors of the task that are said in one line, without a
             traceback, and give the exit code 1.
+        root: the settings that are composed.
+        translate: turns arguments of this command alone into overrides.
 
     Returns:
         The exit code: 0 when all went well, 1 after an error.
     """
     errors: tuple[type[Exception], ...] = (ConfigError, *expected_errors)
 
-    def run(cfg: Config) -> int:
+    def run(cfg: Any) -> int:
         return _reported(lambda: task(cfg) or 0, errors)
 
     about = description or "Train and evaluate a detector."
-    return _reported(lambda: _dispatch(run, about, sys.argv[1:]), errors)
+    return _reported(lambda: _dispatch(run, about, root, translate(sys.argv[1:])), errors)
 
 
 def _reported(action: Callable[[], int], errors: tuple[type[Exception], ...]) -> int:
@@ -70,23 +76,25 @@ def _reported(action: Callable[[], int], errors: tuple[type[Exception], ...]) ->
         return 1
 
 
-def _dispatch(run: Run, description: str, arguments: list[str]) -> int:
+def _dispatch(run: Run, description: str, root: Root[Any], arguments: list[str]) -> int:
     options = _parse(arguments)
     if options.help:
-        print(help_text(_program(), description, config_dir()))
+        print(help_text(program(), description, config_dir(), root))
         return 0
+    if options.multirun and not root.sweeps:
+        raise ConfigError("--multirun is for training: start this command once for each value")
     if options.multirun:
         return sweep(run, options.overrides)
     if options.cfg:
-        tree = compose_tree(options.overrides)
-        to_config(tree.copy())
+        tree = compose_tree(options.overrides, root)
+        to_object(tree.copy(), root)
         print(OmegaConf.to_yaml(tree, resolve=options.resolve), end="")
         return 0
-    return run(load(options.overrides))
+    return run(load_root(options.overrides, root))
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-m", "--multirun", action="store_true")
@@ -95,7 +103,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(arguments)
 
 
-def _program() -> str:
+def program() -> str:
     """Return how this command was started, as the user would write it again."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None and spec.name:

@@ -1,7 +1,7 @@
-"""From overrides to a checked `Config`, without JAX."""
+"""From overrides to a checked `Config`, or another root, without JAX."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -13,7 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from ligo_cpc_snn.config import checks, overrides
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.fields import check_value
+from ligo_cpc_snn.config.roots import TRAINING, Root
 from ligo_cpc_snn.config.schema import Config
+
+T = TypeVar("T")
 
 VERSION_BASE = "1.3"  # of Hydra's behaviour
 
@@ -34,9 +37,9 @@ def config_dir() -> Path:
     )
 
 
-def register_schema() -> None:
-    """Tell Hydra the types of all settings."""
-    ConfigStore.instance().store(name="schema", node=Config)
+def register_schema(root: Root[Any] = TRAINING) -> None:
+    """Tell Hydra the types of all settings; each root is composed with its own."""
+    ConfigStore.instance().store(name="schema", node=root.schema)
 
 
 def load(arguments: list[str]) -> Config:
@@ -51,10 +54,15 @@ def load(arguments: list[str]) -> Config:
     Raises:
         ConfigError: one line that names key, value, expectation and the nearest right key.
     """
-    return to_config(compose_tree(arguments))
+    return load_root(arguments, TRAINING)
 
 
-def compose_tree(arguments: list[str]) -> DictConfig:
+def load_root(arguments: list[str], root: Root[T]) -> T:
+    """Compose and check the settings of another root than training's, as `load` does."""
+    return to_object(compose_tree(arguments, root), root)
+
+
+def compose_tree(arguments: list[str], root: Root[Any] = TRAINING) -> DictConfig:
     """Compose the tree of settings; types and keys are checked, combinations are not.
 
     Raises:
@@ -62,25 +70,30 @@ def compose_tree(arguments: list[str]) -> DictConfig:
     """
     conf = config_dir()
     parsed = overrides.parse(arguments)
-    overrides.refuse_sweeps(parsed)
-    overrides.check(parsed, conf)
-    overrides.check_files(conf, parsed)
-    return compose_checked(overrides.normalise(parsed, conf), conf)
+    overrides.refuse_sweeps(parsed, root)
+    overrides.check(parsed, conf, root)
+    overrides.check_files(conf, parsed, root)
+    return compose_checked(overrides.normalise(parsed, conf, root), conf, root)
 
 
-def compose_checked(arguments: list[str], conf: Path) -> DictConfig:
+def compose_checked(arguments: list[str], conf: Path, root: Root[Any] = TRAINING) -> DictConfig:
     """Compose overrides that were checked and normalised."""
-    register_schema()
+    register_schema(root)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base=VERSION_BASE):
-            return compose("config", overrides=arguments)
+            return compose(root.file, overrides=arguments)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"config cannot be composed: {error}") from error
 
 
 def to_config(tree: DictConfig) -> Config:
-    """Turn a composed tree into dataclasses and run every check.
+    """Turn a composed tree of training into dataclasses and run every check."""
+    return to_object(tree, TRAINING)
+
+
+def to_object(tree: DictConfig, root: Root[T]) -> T:
+    """Turn a composed tree into the dataclasses of its root and run every check.
 
     Raises:
         ConfigError: as `load`.
@@ -89,13 +102,14 @@ def to_config(tree: DictConfig) -> Config:
         # Interpolations are resolved first, so that the walk sees values.
         plain: Any = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
         for key, value in plain.items():
-            check_value(key, value, "the composed config")
+            check_value(key, value, "the composed config", root.schema)
         config = OmegaConf.to_object(tree)
     except ConfigError:
         raise
     except (OmegaConfBaseException, ValueError) as error:
         raise ConfigError(str(error).splitlines()[0]) from error
-    if not isinstance(config, Config):
-        raise ConfigError(f"composed config is a {type(config).__name__}, expected Config")
-    checks.check(config)
+    if not isinstance(config, root.schema):
+        name = root.schema.__name__
+        raise ConfigError(f"composed config is a {type(config).__name__}, expected {name}")
+    checks.check(config, root.checks)
     return config

@@ -29,9 +29,9 @@ def field_types(section: type) -> dict[str, Any]:
 
 
 @cache
-def all_keys() -> tuple[str, ...]:
-    """Return every key of the schema, sections included, in dotted form."""
-    return tuple(_walk(Config, ""))
+def all_keys(schema: type = Config) -> tuple[str, ...]:
+    """Return every key of a schema, sections included, in dotted form."""
+    return tuple(_walk(schema, ""))
 
 
 def _walk(section: type, prefix: str) -> Iterator[str]:
@@ -41,12 +41,13 @@ def _walk(section: type, prefix: str) -> Iterator[str]:
             yield from _walk(typing.cast(type, kind), f"{prefix}{name}.")
 
 
-def field_type(key: str, origin: str) -> Any:
+def field_type(key: str, origin: str, schema: type = Config) -> Any:
     """Return the type of a dotted key.
 
     Args:
         key: such as ``data.window_seconds``.
         origin: where it was given, for the message; empty on the command line.
+        schema: dataclass of the root.
 
     Returns:
         The annotation of the field.
@@ -54,7 +55,7 @@ def field_type(key: str, origin: str) -> Any:
     Raises:
         ConfigError: there is no such key.
     """
-    kind: Any = Config
+    kind: Any = schema
     names = key.split(".")
     for depth, name in enumerate(names):
         if typing.get_origin(kind) is dict and name:
@@ -62,12 +63,12 @@ def field_type(key: str, origin: str) -> Any:
         known = field_types(typing.cast(type, kind)) if dataclasses.is_dataclass(kind) else {}
         if name not in known:
             section = ".".join(names[:depth])
-            raise ConfigError(_unknown(key, section, list(known), origin))
+            raise ConfigError(_unknown(key, section, list(known), origin, schema))
         kind = known[name]
     return kind
 
 
-def _unknown(key: str, section: str, known: list[str], origin: str) -> str:
+def _unknown(key: str, section: str, known: list[str], origin: str, schema: type) -> str:
     """Say which key was meant: first in the same section, then anywhere by its last name."""
     place = f" in {origin}" if origin else ""
     if not known:
@@ -76,11 +77,11 @@ def _unknown(key: str, section: str, known: list[str], origin: str) -> str:
     siblings = [prefix + name for name in known]
     last = key.rsplit(".", 1)[-1]
     # A right name in the wrong section is a likelier slip than a sibling that looks alike.
-    elsewhere = [right for right in all_keys() if right.rsplit(".", 1)[-1] == last]
+    elsewhere = [right for right in all_keys(schema) if right.rsplit(".", 1)[-1] == last]
     wrong = prefix + key[len(prefix) :].split(".")[0]
     hint = suggest(key, elsewhere) if elsewhere else suggest(wrong, siblings)
     expected = f"{section or 'the root'} has {', '.join(known)}"
-    return f"unknown key {key}{place}: {expected}{hint or suggest(key, all_keys())}"
+    return f"unknown key {key}{place}: {expected}{hint or suggest(key, all_keys(schema))}"
 
 
 def expectation(kind: Any) -> str:
@@ -97,21 +98,22 @@ def expectation(kind: Any) -> str:
     return _NAMES.get(kind, str(kind))
 
 
-def check_value(key: str, value: Any, origin: str = "") -> None:
+def check_value(key: str, value: Any, origin: str = "", schema: type = Config) -> None:
     """Check that a key exists and takes a value; sections are checked key by key.
 
     Args:
         key: dotted key.
         value: plain value: scalar, list or mapping.
         origin: where it was given, for the message; empty on the command line.
+        schema: dataclass of the root.
 
     Raises:
         ConfigError: unknown key, wrong type or wrong choice.
     """
-    kind = field_type(key, origin)
+    kind = field_type(key, origin, schema)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         for name, part in value.items():
-            check_value(f"{key}.{name}", part, origin)
+            check_value(f"{key}.{name}", part, origin, schema)
         return
     if _is_interpolation(value):
         return

@@ -9,29 +9,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ligo_cpc_snn.config import schema
 from ligo_cpc_snn.config.fields import field_types
 from ligo_cpc_snn.config.overrides import groups
+from ligo_cpc_snn.config.roots import TRAINING, Root
 from ligo_cpc_snn.config.signals_schema import PriorConfig
 
 _USAGE = """\
 {description}
 
-usage: {program} [+experiment=NAME] [+population=NAME] [key=value ...] [options]
+usage: {program} {usage}
 
 options:
   -h, --help         this text
-  -c, --cfg job      print the composed config and stop; --resolve fills in ${{...}}
-  -m, --multirun     one run for each combination of values given as key=a,b,c, in
-                     multirun/<name>/0, 1, ...; hydra/launcher=... chooses where they run
+  -c, --cfg job      print the composed config and stop; --resolve fills in ${{...}}{options}
 
-experiments:
-{experiments}
-
-populations of sources (data.signals):
-{populations}
-
-settings and their defaults (text after # is the unit or the meaning):
+{groups}settings and their defaults (text after # is the unit or the meaning):
 {settings}
 
 environment:
@@ -41,19 +33,17 @@ environment:
   LIGO_TRACEBACK     if set, errors come with their traceback
 
 examples:
-  {program} +experiment=quickstart
-  {program} +experiment=quickstart name=louder seed=1 training.finetune.steps=2000
-  {program} +experiment=quickstart model.snn.widths=[256,128] runtime.platform=cpu
-  {program} -m +experiment=quickstart seed=0,1,2"""
+{examples}"""
 
 
-def help_text(program: str, description: str, conf: Path) -> str:
+def help_text(program: str, description: str, conf: Path, root: Root[Any] = TRAINING) -> str:
     """Return the help of a command.
 
     Args:
         program: the command as the user writes it.
         description: what it does.
         conf: folder of configs.
+        root: its settings.
 
     Returns:
         Usage, experiments, populations, settings with defaults and units, examples.
@@ -61,14 +51,20 @@ def help_text(program: str, description: str, conf: Path) -> str:
     return _USAGE.format(
         program=program,
         description=description,
-        experiments="\n".join(_choices(conf, "experiment")),
-        populations="\n".join(_choices(conf, "population")),
-        settings="\n".join(_settings(schema.Config, schema.Config(), "")),
+        usage=root.usage,
+        options=root.options,
+        groups="".join(_group(conf, name, root) for name in root.groups),
+        settings="\n".join(_settings(root.schema, root.schema(), "")),
+        examples="\n".join(f"  {program} {arguments}" for arguments in root.examples),
     )
 
 
-def _choices(conf: Path, group: str) -> Iterator[str]:
-    names = groups(conf)[group]
+def _group(conf: Path, group: str, root: Root[Any]) -> str:
+    choices = "\n".join(_choices(conf, group, groups(conf, root)[group]))
+    return f"{root.groups[group].title}:\n{choices}\n\n"
+
+
+def _choices(conf: Path, group: str, names: list[str]) -> Iterator[str]:
     for name in names:
         yield f"  {name:<18} {_first_comment(conf / group / f'{name}.yaml')}".rstrip()
     if not names:

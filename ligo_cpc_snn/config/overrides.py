@@ -12,9 +12,7 @@ from omegaconf import OmegaConf
 
 from ligo_cpc_snn.config.errors import ConfigError, suggest
 from ligo_cpc_snn.config.fields import all_keys, check_value
-
-# Where the keys of a group's files stand; Hydra reads it from their first line.
-_PACKAGES = {"experiment": "_global_", "population": "data.signals"}
+from ligo_cpc_snn.config.roots import TRAINING, Root
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -47,38 +45,41 @@ def is_hydra(override: Override) -> bool:
     return key.split(".")[0] == "hydra" or key.startswith("hydra/")
 
 
-def refuse_sweeps(parsed: list[Override]) -> None:
+def refuse_sweeps(parsed: list[Override], root: Root[Any] = TRAINING) -> None:
     """Raise where several values are given and one run is asked for."""
     for override in parsed:
         if override.is_sweep_override():
             text = str(override.input_line)
             key, _, values = text.partition("=")
+            more = "add --multirun for one run each, or " if root.sweeps else ""
             raise ConfigError(
-                f"{text}: several values for one run; add --multirun for one run each, or write "
-                f"a list: '{key}=[{values}]'"
+                f"{text}: several values for one run; {more}write a list: '{key}=[{values}]'"
             )
 
 
-def groups(conf: Path) -> dict[str, list[str]]:
-    """Return the choices of each group of `conf`, such as the experiments there are."""
-    found: dict[str, list[str]] = {}
-    for file in sorted(conf.glob("*/**/*.yaml")):
-        group, _, choice = file.relative_to(conf).with_suffix("").as_posix().partition("/")
-        found.setdefault(group, []).append(choice)
-    return {"experiment": [], "population": [], **found}
+def groups(conf: Path, root: Root[Any] = TRAINING) -> dict[str, list[str]]:
+    """Return the choices of each group of a root, such as the experiments there are."""
+    return {
+        group: [
+            file.relative_to(conf / group).with_suffix("").as_posix()
+            for file in sorted((conf / group).glob("**/*.yaml"))
+        ]
+        for group in root.groups
+    }
 
 
-def check(parsed: list[Override], conf: Path) -> None:
+def check(parsed: list[Override], conf: Path, root: Root[Any] = TRAINING) -> None:
     """Check keys, values and choices of parsed overrides.
 
     Args:
         parsed: overrides; a sweep is checked value by value.
         conf: folder of configs.
+        root: what they are overrides of.
 
     Raises:
         ConfigError: the first wrong override.
     """
-    choices = groups(conf)
+    choices = groups(conf, root)
     for override in parsed:
         if is_hydra(override):
             continue
@@ -89,14 +90,14 @@ def check(parsed: list[Override], conf: Path) -> None:
             if key in choices:
                 _check_choice(key, value, choices[key])
             else:
-                _check_key(key, value, choices)
+                _check_key(key, value, choices, root.schema)
 
 
-def _check_key(key: str, value: Any, choices: dict[str, list[str]]) -> None:
+def _check_key(key: str, value: Any, choices: dict[str, list[str]], schema: type) -> None:
     near = suggest(key, choices)
-    if near and "." not in key and key not in all_keys():
+    if near and "." not in key and key not in all_keys(schema):
         raise ConfigError(f"unknown key {key} (value {value}){near}")
-    check_value(key, value)
+    check_value(key, value, schema=schema)
 
 
 def _values(override: Override) -> list[Any]:
@@ -128,7 +129,7 @@ def _check_choice(group: str, value: Any, choices: list[str]) -> None:
     )
 
 
-def normalise(parsed: list[Override], conf: Path) -> list[str]:
+def normalise(parsed: list[Override], conf: Path, root: Root[Any] = TRAINING) -> list[str]:
     """Write overrides so that Hydra takes them with and without ``+``.
 
     Hydra wants ``+`` for a new key of a dictionary and refuses it for a group
@@ -137,7 +138,7 @@ def normalise(parsed: list[Override], conf: Path) -> list[str]:
     Returns:
         Overrides in Hydra's syntax.
     """
-    choices = groups(conf)
+    choices = groups(conf, root)
     return [_normalise_one(override, choices) for override in parsed]
 
 
@@ -149,39 +150,40 @@ def _normalise_one(override: Override, choices: dict[str, list[str]]) -> str:
     return bare if override.key_or_group in choices else f"++{bare}"
 
 
-def check_files(conf: Path, parsed: list[Override]) -> None:
-    """Check every key of the files of experiments and populations that the overrides choose.
+def check_files(conf: Path, parsed: list[Override], root: Root[Any] = TRAINING) -> None:
+    """Check every key of the files, as of experiments, that the overrides choose.
 
     Args:
         conf: folder of configs.
         parsed: overrides, already checked.
+        root: what they are overrides of.
 
     Raises:
         ConfigError: naming file and key.
     """
-    choices = groups(conf)
+    choices = groups(conf, root)
     for override in parsed:
         if not is_hydra(override) and override.key_or_group in choices:
             for value in _values(override):
                 if value is not None:
-                    _check_file(conf, override.key_or_group, str(value))
+                    _check_file(conf, override.key_or_group, str(value), root)
 
 
-def _check_file(conf: Path, group: str, name: str) -> None:
+def _check_file(conf: Path, group: str, name: str, root: Root[Any]) -> None:
     file = conf / group / f"{name}.yaml"
     origin = f"conf/{group}/{name}.yaml"
     content = _read(file, origin)
     for default in content.pop("defaults", []):
         for below, choice in _included(group, default):
-            _check_choice(below, choice, groups(conf).get(below, []))
-            _check_file(conf, below, choice)
-    package = _PACKAGES.get(group, "_global_")
-    if group in _PACKAGES and f"@package {package}" not in file.read_text(encoding="utf-8"):
+            _check_choice(below, choice, groups(conf, root).get(below, []))
+            _check_file(conf, below, choice, root)
+    package = root.groups[group].package if group in root.groups else "_global_"
+    if group in root.groups and f"@package {package}" not in file.read_text(encoding="utf-8"):
         raise ConfigError(f"{origin}: expected '# @package {package}' as its first line")
     content.pop("hydra", None)
     prefix = "" if package == "_global_" else f"{package}."
     for key, value in content.items():
-        check_value(f"{prefix}{key}", value, origin)
+        check_value(f"{prefix}{key}", value, origin, root.schema)
 
 
 def _included(group: str, default: Any) -> Iterator[tuple[str, str]]:

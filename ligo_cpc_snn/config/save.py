@@ -65,8 +65,8 @@ def save_once(cfg: Config, run_dir: str | Path, *, resuming: bool) -> list[Chang
     return changes
 
 
-def plain(cfg: Config) -> dict[str, Any]:
-    """Return the config as dictionaries, lists and scalars, choices by name, for JSON."""
+def plain(cfg: Any) -> dict[str, Any]:
+    """Return a config of any root as dictionaries, lists and scalars, choices by name, for JSON."""
     tree = OmegaConf.to_container(OmegaConf.structured(cfg), resolve=True, enum_to_str=True)
     assert isinstance(tree, dict)  # a dataclass becomes nothing else
     return {str(name): part for name, part in tree.items()}

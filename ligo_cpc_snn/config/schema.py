@@ -26,8 +26,18 @@ class Platform(Enum):
 
 
 class EncoderKind(Enum):
+    """`multirate`: quadrature filters at two rates, for signals longer than a frame."""
+
     conv = "conv"
     patch = "patch"
+    multirate = "multirate"
+
+
+class InitialFilters(Enum):
+    """Where the filters of a multirate encoder begin: noise, or the training signals."""
+
+    random = "random"
+    signals = "signals"
 
 
 class DetectorFusion(Enum):
@@ -62,11 +72,14 @@ class BridgeInput(Enum):
 
 
 class Neuron(Enum):
+    """Neurons of `spyx.nn`; `none`: leaky units that pass a number on in place of spikes."""
+
     LIF = "LIF"
     ALIF = "ALIF"
     CuBaLIF = "CuBaLIF"
     RLIF = "RLIF"
     RCuBaLIF = "RCuBaLIF"
+    none = "none"
 
 
 class Surrogate(Enum):
@@ -126,11 +139,24 @@ class EncoderConfig:
     stride: int = 16
     conv_kernels: list[int] = field(default_factory=lambda: [32, 4])  # multiples of stride
     conv_strides: list[int] = field(default_factory=lambda: [8, 2])
+    # Of `multirate`: `features` pairs of filters, their amplitudes taken every `step` samples.
+    initial: InitialFilters = InitialFilters.signals
+    step: int = 2  # divides slow_decimation, which divides stride
+    fast_seconds: float = 0.17  # filtered at the full rate
+    slow_seconds: float = 1.5  # of strain seen in all, before that at the decimated rate
+    after_seconds: float = 0.025  # of a signal after its merger: the ringdown
+    slow_decimation: int = 4
+    fast_rank: int = 20  # basis filters
+    slow_rank: int = 48
 
     def __post_init__(self) -> None:
-        for name in ("features", "patch", "stride"):
+        counts = ("features", "patch", "stride", "step", "slow_decimation", "fast_rank")
+        for name in (*counts, "slow_rank"):
             value = getattr(self, name)
             require(value >= 1, f"model.encoder.{name}={value}: expected 1 or more")
+        for name in ("fast_seconds", "slow_seconds", "after_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"model.encoder.{name}={value}: expected more than 0")
         require(
             self.saturation > 0, f"model.encoder.saturation={self.saturation}: expected more than 0"
         )
@@ -150,6 +176,8 @@ class BridgeConfig:
     kind: BridgeKind = BridgeKind.temporal_contrast
     input: BridgeInput = BridgeInput.context
     threshold: float = 0.5  # initial value, in units of the normalised latents
+    levels: int = 1  # of `threshold`: channels per latent, whose thresholds begin
+    spacing: float = 1.0  # this far apart
     surrogate: Surrogate = Surrogate.arctan
     slope: float = 2.0
     latency_frames: int = 8  # block in which `latency` places its one spike
@@ -157,7 +185,7 @@ class BridgeConfig:
     saturated_above: float = 0.6
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "slope", "latency_frames"):
+        for name in ("threshold", "levels", "spacing", "slope", "latency_frames"):
             value = getattr(self, name)
             require(value > 0, f"model.bridge.{name}={value}: expected more than 0")
 
@@ -169,6 +197,7 @@ class SnnConfig:
     surrogate: Surrogate = Surrogate.arctan
     slope: float = 2.0
     readout_seconds: float = 0.05  # time constant of the leaky readout
+    exchangeable: bool = False  # the first weights are the same for all detectors at first
 
     def __post_init__(self) -> None:
         for name in ("slope", "readout_seconds"):
@@ -182,6 +211,12 @@ class ModelConfig:
     context: ContextConfig = field(default_factory=ContextConfig)
     bridge: BridgeConfig = field(default_factory=BridgeConfig)
     snn: SnnConfig = field(default_factory=SnnConfig)
+    # After silence, before the statistic is used: in training, evaluation and search.
+    warm_up_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        value = self.warm_up_seconds
+        require(value >= 0, f"model.warm_up_seconds={value}: expected 0 or more")
 
 
 @dataclass
@@ -270,6 +305,9 @@ class TrainingConfig:
     finetune: PhaseConfig = _phase(1000, 0.1, 1.0, 0.1)
     infonce: InfoNceConfig = field(default_factory=InfoNceConfig)
     target_rate: float = 0.1  # spikes per neuron and frame above which the penalty grows
+    # Per step, of a moving average of the parameters, which is then what is validated, evaluated
+    # and exported; 0: none, the last parameters are.
+    average_decay: float = 0.0
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     log_every: int = 25
@@ -281,6 +319,11 @@ class TrainingConfig:
             1 <= self.accumulation <= self.batch_size,
             f"training.accumulation={self.accumulation}: expected 1 to training.batch_size="
             f"{self.batch_size}, a micro-batch needs an example",
+        )
+        require(
+            0 <= self.average_decay < 1,
+            f"training.average_decay={self.average_decay}: expected 0 (no average) to less than "
+            "1, such as 0.999",
         )
 
 

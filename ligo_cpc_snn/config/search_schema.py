@@ -16,7 +16,7 @@ class TriggerConfig:
     def __post_init__(self) -> None:
         for name in ("cluster_seconds", "timing_seconds"):
             value = getattr(self, name)
-            require(value > 0, f"search.triggers.{name}={value}: expected more than 0")
+            require(value > 0, f"triggers.{name}={value}: expected more than 0")
 
 
 @dataclass
@@ -54,8 +54,9 @@ class SearchConfig:
     strain: StrainInput = field(default_factory=StrainInput)
     follow: str | None = None  # folder to watch for new files
     psd_seconds: float = 256.0  # of strain that one PSD is measured on
-    chunk_seconds: float = 64.0  # of strain per call of the network
+    chunk_seconds: float = 8.0  # of strain per call of the network; on a CPU few are faster
     streams: int = 4  # segments side by side
+    stretch_seconds: float = 1024.0  # read at a time; longer strain in overlapping stretches
     minimum_seconds: float = 8.0  # shorter segments are left out, and said so
     triggers: TriggerConfig = field(default_factory=TriggerConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
@@ -64,6 +65,10 @@ class SearchConfig:
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     def __post_init__(self) -> None:
-        for name in ("psd_seconds", "chunk_seconds", "streams", "minimum_seconds"):
+        for name in ("psd_seconds", "chunk_seconds", "streams", "stretch_seconds"):
             value = getattr(self, name)
             require(value > 0, f"{name}={value}: expected more than 0")
+        require(
+            self.minimum_seconds >= 0,
+            f"minimum_seconds={self.minimum_seconds}: expected 0 or more",
+        )

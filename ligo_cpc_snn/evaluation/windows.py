@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ligo_cpc_snn.models.detector import Detector, window_logits
+from ligo_cpc_snn.models.detector import Detector
 from ligo_cpc_snn.rng import at_step
 from ligo_cpc_snn.types import Batch
 
@@ -33,8 +33,8 @@ def build_score(assemble: Callable[[Any], Detector], sample: Sample, key: Key[Ar
 
     def score(params: Any, banks: Any, number: Array, snr: Array) -> Float[Array, "batch"]:
         batch = sample(banks, at_step(key, number), snr, snr)
-        detection, _ = assemble(params)(batch.strain)
-        return window_logits(detection.frame_logits)
+        detector = assemble(params)
+        return detector.window_logits(detector(batch.strain)[0].frame_logits)
 
     return score
 

@@ -17,17 +17,30 @@ from ligo_cpc_snn.types import Latents, Spikes, State
 Keys = Key[Array, "batch"]
 
 
-def _inverse_softplus(value: float) -> Array:
-    return jnp.log(jnp.expm1(jnp.asarray(value)))
+def _inverse_softplus(value: float | Array) -> Array:
+    return jnp.log(jnp.expm1(jnp.asarray(value, jnp.float32)))
 
 
 class Threshold(nnx.Module):
-    """A spike wherever a latent exceeds its learnable, positive threshold."""
+    """A spike wherever a latent exceeds a learnable, positive threshold.
 
-    def __init__(self, features: int, threshold: float, spike: Activation):
-        self.channels = features
+    With several levels a latent has one channel for each, their thresholds a `spacing` apart
+    at first: how many spike says how large it is.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        threshold: float,
+        spike: Activation,
+        levels: int = 1,
+        spacing: float = 1.0,
+    ):
+        self.levels = levels
+        self.channels = levels * features
         self.spike = spike
-        self.raw_threshold = nnx.Param(jnp.full((features,), _inverse_softplus(threshold)))
+        first = _inverse_softplus(threshold + spacing * jnp.arange(levels))
+        self.raw_threshold = nnx.Param(jnp.tile(first, features))
 
     @property
     def threshold(self) -> Float[Array, "feature"]:
@@ -37,6 +50,8 @@ class Threshold(nnx.Module):
         return ()
 
     def __call__(self, latents: Latents, state: State, keys: Keys) -> tuple[Spikes, State]:
+        if self.levels > 1:
+            latents = jnp.repeat(latents, self.levels, axis=-1)
         return self.spike(latents - self.threshold), state
 
 
@@ -138,7 +153,7 @@ def build_bridge(cfg: BridgeConfig, *, features: int) -> Bridge:
     if cfg.kind is BridgeKind.temporal_contrast:
         return TemporalContrast(features, cfg.threshold, spike)
     if cfg.kind is BridgeKind.threshold:
-        return Threshold(features, cfg.threshold, spike)
+        return Threshold(features, cfg.threshold, spike, cfg.levels, cfg.spacing)
     if cfg.kind is BridgeKind.rate:
         return Rate(features, spike)
     if cfg.kind is BridgeKind.latency:

@@ -46,9 +46,22 @@ class DetectorState(NamedTuple):
     snn: State
 
 
-def window_logits(frame_logits: FrameLogits) -> WindowLogits:
-    """Return one logit per window: the log of the mean of the frames' exponentials."""
-    return jax.nn.logsumexp(frame_logits, axis=-1) - jnp.log(frame_logits.shape[-1])
+def window_logits(frame_logits: FrameLogits, first: int = 0) -> WindowLogits:
+    """Return one logit per window: the log of the mean of the frames' exponentials.
+
+    Args:
+        first: frames before this one are the network's warm-up and are not looked at.
+
+    Raises:
+        ValueError: no frame is left.
+    """
+    late = frame_logits[..., first:]
+    if not late.shape[-1]:
+        raise ValueError(
+            f"windows of {frame_logits.shape[-1]} frames, the first {first} of them warm-up: lower "
+            "model.warm_up_seconds or raise data.window_seconds"
+        )
+    return jax.nn.logsumexp(late, axis=-1) - jnp.log(late.shape[-1])
 
 
 class Detector(nnx.Module):
@@ -63,7 +76,9 @@ class Detector(nnx.Module):
         self.shared = cfg.encoder.detectors is DetectorFusion.shared
         self.detectors = detectors
         channels = 1 if self.shared else detectors
-        self.encoder = build_encoder(cfg.encoder, channels=channels, rngs=rngs)
+        self.encoder = build_encoder(
+            cfg.encoder, channels=channels, sample_rate_hz=sample_rate_hz, rngs=rngs
+        )
         features = cfg.encoder.features
         self.context = build_context(cfg.context, inputs=features, rngs=rngs)
         self.from_context = cfg.bridge.input is BridgeInput.context
@@ -73,7 +88,18 @@ class Detector(nnx.Module):
         inputs = self.bridge.channels * (detectors if self.shared else 1)
         self.frame_samples = self.encoder.frame_samples
         frame_seconds = self.frame_samples / sample_rate_hz
-        self.snn = SpikingNetwork(cfg.snn, inputs=inputs, frame_seconds=frame_seconds, rngs=rngs)
+        self.warm_up_frames = round(cfg.warm_up_seconds / frame_seconds)
+        self.snn = SpikingNetwork(
+            cfg.snn,
+            inputs=inputs,
+            detectors=detectors if self.shared else 1,
+            frame_seconds=frame_seconds,
+            rngs=rngs,
+        )
+
+    def window_logits(self, frame_logits: FrameLogits) -> WindowLogits:
+        """Return one logit per window that began in silence, its warm-up left out."""
+        return window_logits(frame_logits, self.warm_up_frames)
 
     def sequences(self, batch: int) -> int:
         """Return how many sequences the encoder sees for `batch` examples."""

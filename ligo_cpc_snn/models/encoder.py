@@ -1,7 +1,7 @@
 """CPC encoder: strain to latent frames, causal and without batch statistics."""
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,11 @@ from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.schema import EncoderConfig, EncoderKind
 from ligo_cpc_snn.models.causal import StridedConv
+from ligo_cpc_snn.models.multirate import MultirateEncoder, layout_of
 from ligo_cpc_snn.types import Latents, State
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What the detector needs of an encoder."""
 
@@ -76,8 +78,12 @@ class CpcEncoder(nnx.Module):
         return self.norm(x), after
 
 
-def build_encoder(cfg: EncoderConfig, *, channels: int, rngs: nnx.Rngs) -> CpcEncoder:
-    """Return the encoder that `cfg.kind` names: one patch projection, or several convolutions."""
+def build_encoder(
+    cfg: EncoderConfig, *, channels: int, sample_rate_hz: int, rngs: nnx.Rngs
+) -> Encoder:
+    """Return the encoder that `cfg.kind` names."""
+    if cfg.kind is EncoderKind.multirate:
+        return MultirateEncoder(cfg, layout_of(cfg, sample_rate_hz), channels=channels, rngs=rngs)
     if cfg.kind is EncoderKind.patch:
         kernels, strides = [cfg.patch], [cfg.stride]
     else:
@@ -94,6 +100,6 @@ def build_encoder(cfg: EncoderConfig, *, channels: int, rngs: nnx.Rngs) -> CpcEn
 
 def frame_samples(cfg: EncoderConfig) -> int:
     """Return the samples between two latent frames."""
-    if cfg.kind is EncoderKind.patch:
+    if cfg.kind in (EncoderKind.patch, EncoderKind.multirate):
         return cfg.stride
     return math.prod(cfg.conv_strides)

@@ -6,7 +6,7 @@ the scan. The numbers are those of `spyx.nn.run` over the same layers.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.schema import Neuron, SnnConfig
+from ligo_cpc_snn.models.graded import LeakyUnit
 from ligo_cpc_snn.models.lif import lif
 from ligo_cpc_snn.models.surrogate import build_surrogate
 from ligo_cpc_snn.types import FrameLogits, Spikes, State
@@ -31,18 +32,32 @@ class SpikingLayer(nnx.Module):
     """Input weights and a Spyx neuron.
 
     Args:
-        neuron: name of a class in `spyx.nn`.
+        neuron: name of a class in `spyx.nn`, or `none` for units that do not spike.
         spike: step function with a surrogate gradient.
+        copies: parts of the inputs that begin with the same weights.
     """
 
     def __init__(
-        self, inputs: int, width: int, neuron: Neuron, spike: spyx.axn.Activation, *, rngs: nnx.Rngs
+        self,
+        inputs: int,
+        width: int,
+        neuron: Neuron,
+        spike: spyx.axn.Activation,
+        *,
+        copies: int = 1,
+        rngs: nnx.Rngs,
     ):
         # A few per cent of sparse input spikes must reach a threshold of 1.
         initial = nnx.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
         self.product = nnx.Linear(inputs, width, kernel_init=initial, rngs=rngs)
-        self.neuron = getattr(spyx.nn, neuron.value)((width,), activation=spike, rngs=rngs)
+        if copies > 1:
+            part = self.product.kernel[...][: inputs // copies]
+            self.product.kernel[...] = jnp.tile(part, (copies, 1))
         self.width = width
+        if neuron is Neuron.none:
+            self.neuron: Any = LeakyUnit(width, rngs=rngs)
+            return
+        self.neuron = getattr(spyx.nn, neuron.value)((width,), activation=spike, rngs=rngs)
         if "recurrent_w" in vars(self.neuron):
             # Spyx draws these with unit variance, which keeps every neuron firing.
             self.neuron.recurrent_w[...] = self.neuron.recurrent_w[...] * (0.5 / width**0.5)
@@ -53,7 +68,12 @@ class SpikingLayer(nnx.Module):
     def __call__(
         self, x_tbf: Float[Array, "time batch channel"], state: State
     ) -> tuple[LayerTrace, State]:
-        current = self.product(x_tbf)
+        return self.from_current(self.product(x_tbf), state)
+
+    def from_current(
+        self, current: Float[Array, "time batch neuron"], state: State
+    ) -> tuple[LayerTrace, State]:
+        """Run the neurons over their input currents."""
         if type(self.neuron) is spyx.nn.LIF:
             beta = jnp.clip(self.neuron.beta[...], 0, 1)
             spikes, membrane, state = lif(
@@ -99,15 +119,24 @@ class SpikingNetwork(nnx.Module):
 
     Args:
         inputs: spike channels.
+        detectors: whose channels stand side by side, for `cfg.exchangeable`.
         frame_seconds: time between frames, s.
     """
 
-    def __init__(self, cfg: SnnConfig, *, inputs: int, frame_seconds: float, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        cfg: SnnConfig,
+        *,
+        inputs: int,
+        detectors: int = 1,
+        frame_seconds: float,
+        rngs: nnx.Rngs,
+    ):
         spike = build_surrogate(cfg.surrogate, cfg.slope)
-        layers = []
+        copies, layers = detectors if cfg.exchangeable else 1, []
         for width in cfg.widths:
-            layers.append(SpikingLayer(inputs, width, cfg.neuron, spike, rngs=rngs))
-            inputs = width
+            layers.append(SpikingLayer(inputs, width, cfg.neuron, spike, copies=copies, rngs=rngs))
+            inputs, copies = width, 1
         self.layers = nnx.List(layers)
         decay = math.exp(-frame_seconds / cfg.readout_seconds)
         self.readout = LeakyReadout(inputs, decay, rngs=rngs)
@@ -126,3 +155,31 @@ class SpikingNetwork(nnx.Module):
             after.append(past)
         logits_tb, past = self.readout(s_tbf, state[-1])
         return logits_tb.T, traces, [*after, past]
+
+    def first_current(
+        self, features: Float[Array, "*batch channel"], detector: int
+    ) -> Float[Array, "*batch neuron"]:
+        """Return what one detector's channels add to the first layer's currents, without bias.
+
+        Args:
+            features: of that detector; in `__call__` all detectors' stand side by side.
+            detector: its place among them.
+        """
+        channels = features.shape[-1]
+        weights = self.layers[0].product.kernel[...]
+        return features @ weights[detector * channels : (detector + 1) * channels]
+
+    def from_current(
+        self, current: Float[Array, "time batch neuron"], state: State
+    ) -> tuple[Float[Array, "time batch"], State]:
+        """Return the logits, time-major, of the sum of all detectors' `first_current`."""
+        first, bias = self.layers[0], self.layers[0].product.bias
+        current = current if bias is None else current + bias[...]
+        trace, past = first.from_current(current, state[0])
+        s_tbf, after = trace.spikes, [past]
+        for layer, past in zip(list(self.layers)[1:], state[1:-1], strict=True):
+            trace, past = layer(s_tbf, past)
+            s_tbf = trace.spikes
+            after.append(past)
+        logits_tb, past = self.readout(s_tbf, state[-1])
+        return logits_tb, [*after, past]

@@ -4,16 +4,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.models.detector import Detection, window_logits
+from ligo_cpc_snn.models.detector import Detection
 from ligo_cpc_snn.models.snn import LayerTrace
-from ligo_cpc_snn.types import FrameLogits
+from ligo_cpc_snn.types import WindowLogits
 
 
-def detection_loss(
-    frame_logits: FrameLogits, label: Float[Array, "batch"]
-) -> Float[Array, "batch"]:
+def detection_loss(logits: WindowLogits, label: Float[Array, "batch"]) -> Float[Array, "batch"]:
     """Return the binary cross-entropy of each window's logit."""
-    return optax.sigmoid_binary_cross_entropy(window_logits(frame_logits), label)
+    return optax.sigmoid_binary_cross_entropy(logits, label)
 
 
 def firing_rates(trace: LayerTrace) -> Float[Array, "batch"]:

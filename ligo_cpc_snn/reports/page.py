@@ -2,14 +2,14 @@
 
 import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ligo_cpc_snn.reports import caveats, headline
 from ligo_cpc_snn.reports.figures import Plot, plots
@@ -41,26 +41,25 @@ def write_report(run_dir: str | Path) -> Path:
         FileNotFoundError: there is no such folder.
     """
     files = read_run(run_dir)
-    pictures, failures = _draw_all(files)
+    pictures, failures = draw_all(plots(files), files.folder / "figures")
     page = render(files, pictures, files.missing + failures)
     path = files.folder / "report.html"
-    _replace(path, page.encode("utf-8"))
+    replace_file(path, page.encode("utf-8"))
     return path
 
 
-def _draw_all(files: RunFiles) -> tuple[list[Picture], list[str]]:
+def draw_all(wanted: Iterable[Plot], folder: Path) -> tuple[list[Picture], list[str]]:
     """Draw every figure; one whose data are malformed is named, the others still appear."""
-    folder = files.folder / "figures"
     folder.mkdir(exist_ok=True)
     pictures, failures = [], []
-    for plot in plots(files):
+    for plot in wanted:
         try:
             light, dark = png(plot.draw(LIGHT)), png(plot.draw(DARK))
         except (ValueError, KeyError, IndexError, TypeError) as error:
             kind = type(error).__name__
             failures.append(f"The figure “{plot.title}” could not be drawn ({kind}: {error}).")
             continue
-        _replace(folder / f"{plot.name}.png", light)
+        replace_file(folder / f"{plot.name}.png", light)
         pictures.append(Picture(plot, _data_uri(light), _data_uri(dark)))
     return pictures, failures
 
@@ -69,7 +68,7 @@ def _data_uri(image: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, so that an open page never shows half of one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
@@ -78,12 +77,9 @@ def _replace(path: Path, content: bytes) -> None:
 
 def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("ligo_cpc_snn.reports").joinpath("template.html").read_text("utf-8")
     run = files.metrics.get("run", {})
-    return environment.from_string(source).render(
+    return fill(
+        "template.html",
         name=str(files.setting("name", files.folder.name)),
         subtitle=_subtitle(files),
         summary=headline.summary(files),
@@ -91,7 +87,7 @@ def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
         table=headline.detection_table(files),
         warnings=caveats.warnings(files),
         missing=missing,
-        sections=_sections(pictures),
+        sections=grouped(pictures, SECTIONS),
         facts=[
             ("Run", _facts(run)),
             ("Machine", _facts(files.metrics.get("machine", {}))),
@@ -99,14 +95,28 @@ def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
         ],
         config=files.config_text,
         folder=files.folder.name,
-        contents=_contents(files.folder),
+        contents=contents(files.folder),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 
-def _sections(pictures: list[Picture]) -> list[tuple[str, list[Picture]]]:
-    grouped = {name: [p for p in pictures if p.plot.section == name] for name in SECTIONS}
-    return [(name, members) for name, members in grouped.items() if members]
+def fill(template: str, **values: Any) -> str:
+    """Return a template of this package with its values in place."""
+    package = resources.files("ligo_cpc_snn.reports")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: package.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
+
+
+def grouped(pictures: list[Picture], sections: Sequence[str]) -> list[tuple[str, list[Picture]]]:
+    """Return the pictures of each section that has any."""
+    by_section = {name: [p for p in pictures if p.plot.section == name] for name in sections}
+    return [(name, members) for name, members in by_section.items() if members]
 
 
 def _subtitle(files: RunFiles) -> str:
@@ -148,7 +158,7 @@ def _fact(name: str, value: Any) -> str:
     return f"{value:.4g}"
 
 
-def _contents(folder: Path) -> list[tuple[str, str]]:
+def contents(folder: Path) -> list[tuple[str, str]]:
     """Return (name, size) of the run folder's files."""
     listed = []
     for path in sorted(folder.iterdir()):

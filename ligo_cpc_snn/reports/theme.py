@@ -1,7 +1,8 @@
 """Look of the figures: a light and a dark theme, colour-blind safe, without pyplot's state."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.projections import get_projection_class, register_projection
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from PIL import Image
 
@@ -100,10 +102,24 @@ def themed(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         theme = kwargs.get("theme", LIGHT)
         assert isinstance(theme, Theme)
-        with matplotlib.rc_context(theme.settings()):
+        with _plain_matplotlib():
+            matplotlib.rcParams.update(theme.settings())
             return draw(*args, **kwargs)
 
     return drawn
+
+
+@contextmanager
+def _plain_matplotlib() -> Iterator[None]:
+    """Draw as if gwpy were not imported, which has settings and axes of its own for all."""
+    axes = get_projection_class("rectilinear")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        register_projection(Axes)
+        try:
+            yield
+        finally:
+            register_projection(axes)
 
 
 def blank(width: float, height: float) -> Figure:

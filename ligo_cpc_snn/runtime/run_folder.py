@@ -24,7 +24,7 @@ class RunFolderError(UserError):
 
 @contextmanager
 def open_run_folder(
-    path: str | Path, minimum_free_bytes: int = MINIMUM_FREE_BYTES
+    path: str | Path, minimum_free_bytes: int = MINIMUM_FREE_BYTES, setting: str = "run_dir"
 ) -> Iterator[Path]:
     """Make the folder of a run and hold it until the block ends.
 
@@ -33,6 +33,7 @@ def open_run_folder(
     Args:
         path: of the folder; parents are made.
         minimum_free_bytes: that the file system must have left.
+        setting: what another folder is given by, for messages.
 
     Yields:
         The folder, absolute.
@@ -42,52 +43,52 @@ def open_run_folder(
             another process holds it.
     """
     folder = Path(path).expanduser().absolute()
-    _make(folder)
-    lock = _acquire(folder)
+    _make(folder, setting)
+    lock = _acquire(folder, setting)
     try:
-        _check_space(folder, minimum_free_bytes)
-        _write_holder(folder)
+        _check_space(folder, minimum_free_bytes, setting)
+        _write_holder(folder, setting)
         yield folder
     finally:
         (folder / HOLDER_FILE).unlink(missing_ok=True)
         lock.release()
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, setting: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(
-            f"run folder {folder} cannot be made ({error.strerror}): give another run_dir="
+            f"run folder {folder} cannot be made ({error.strerror}): give another {setting}="
         ) from error
 
 
-def _acquire(folder: Path) -> FileLock:
+def _acquire(folder: Path, setting: str) -> FileLock:
     lock = FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunFolderError(
             f"run folder {folder} is in use by {_holder(folder)}: wait for it, stop it, or give "
-            "another name= or run_dir="
+            "another name= or {setting}="
         ) from error
     except OSError as error:
         raise RunFolderError(
-            f"run folder {folder} is not writable ({error.strerror}): give another run_dir="
+            f"run folder {folder} is not writable ({error.strerror}): give another {setting}="
         ) from error
     return lock
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def _check_space(folder: Path, needed: int, setting: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise RunFolderError(
             f"run folder {folder} has {free / 1e6:.0f} MB left, expected at least "
-            f"{needed / 1e6:.0f} MB: free some, or give another run_dir="
+            f"{needed / 1e6:.0f} MB: free some, or give another {setting}="
         )
 
 
-def _write_holder(folder: Path) -> None:
+def _write_holder(folder: Path, setting: str) -> None:
     holder = {
         "pid": os.getpid(),
         "host": platform.node(),
@@ -97,7 +98,7 @@ def _write_holder(folder: Path) -> None:
         (folder / HOLDER_FILE).write_text(json.dumps(holder), encoding="utf-8")
     except OSError as error:
         raise RunFolderError(
-            f"run folder {folder} is not writable ({error.strerror}): give another run_dir="
+            f"run folder {folder} is not writable ({error.strerror}): give another {setting}="
         ) from error
 
 

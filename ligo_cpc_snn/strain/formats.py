@@ -1,25 +1,26 @@
-"""Readers of the HDF5 formats strain comes in."""
+"""The HDF5 formats that strain comes in, told apart and described."""
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from ligo_cpc_snn.strain.errors import DetectorUnknownError, StrainFileError
-from ligo_cpc_snn.strain.quality import NEEDED_INJECTION, NEEDED_QUALITY, bits_set, per_sample
-from ligo_cpc_snn.strain.segments import StrainSegment, cut_spans, good_stretches
+from ligo_cpc_snn.strain.quality import NEEDED_INJECTION, NEEDED_QUALITY, bits_set
+from ligo_cpc_snn.strain.recordings import Recording
 
 # The in-painted bins of context files reach into their neighbours: twice the bins' width.
 INPAINTED_HALF_WIDTH = 0.5  # s, about a bin's centre
 NAME_PREFIX = re.compile(r"(?:[A-Z]-)?([A-Z]\d)[-_:]")  # H1-..., H-H1_..., H1:...
 
 
-def read_hdf5(
+def recordings(
     file: h5py.File, path: Path, detectors: Sequence[str] | None, unnamed: str | None
-) -> list[StrainSegment]:
-    """Read the usable strain of an open HDF5 file, whichever of the known formats it has.
+) -> list[Recording]:
+    """Find the strain of an open HDF5 file, whichever of the known formats it has.
 
     Args:
         file: The open file.
@@ -31,12 +32,12 @@ def read_hdf5(
         StrainFileError: No known format, or something is missing.
     """
     if "strain/Strain" in file and "meta" in file:
-        return _gwosc(file, path, detectors)
+        return list(_gwosc(file, path, detectors))
     groups = [name for name in file if isinstance(file[name], h5py.Group)]
     context = [name for name in groups if "strain" in file[name]]
     if context:
         wanted = [name for name in context if _is_wanted(name, detectors)]
-        return [part for name in wanted for part in _context(file[name]["strain"], name, path)]
+        return [_context(file[name]["strain"], name, path) for name in wanted]
     timed = list(_timed_datasets(file))
     if not timed:
         raise StrainFileError(
@@ -44,7 +45,7 @@ def read_hdf5(
             "HDF5, but no strain in a known layout: expected strain/Strain (GWOSC), a dataset with "
             "x0 and dx (gwpy), or datasets with start_time and delta_t",
         )
-    return [part for dataset in timed for part in _timed(dataset, path, detectors, unnamed)]
+    return [found for one in timed for found in _timed(one, path, detectors, unnamed)]
 
 
 def sample_rate(step: float, path: Path) -> int:
@@ -57,10 +58,10 @@ def sample_rate(step: float, path: Path) -> int:
     return rate
 
 
-def _gwosc(file: h5py.File, path: Path, detectors: Sequence[str] | None) -> list[StrainSegment]:
+def _gwosc(file: h5py.File, path: Path, detectors: Sequence[str] | None) -> Iterator[Recording]:
     detector = _text(_required(file, "meta/Detector", path)[()])
     if not _is_wanted(detector, detectors):
-        return []
+        return
     dataset = file["strain/Strain"]
     rate = sample_rate(_number(dataset, "Xspacing", path), path)
     start = float(_required(file, "meta/GPSstart", path)[()])
@@ -71,8 +72,7 @@ def _gwosc(file: h5py.File, path: Path, detectors: Sequence[str] | None) -> list
         )
     good = _quality(file, "DQ", "quality/simple", NEEDED_QUALITY, path)
     good &= _quality(file, "Inj", "quality/injections", NEEDED_INJECTION, path)
-    whole = _segment(dataset, detector, start, rate, path)
-    return good_stretches(whole, per_sample(good, dataset.size))
+    yield _recording(dataset, detector, start, rate, path, good=good)
 
 
 def _quality(
@@ -87,19 +87,20 @@ def _quality(
     return bits_set(mask, needed, places)
 
 
-def _context(dataset: h5py.Dataset, detector: str, path: Path) -> list[StrainSegment]:
-    """Read strain rebuilt around an event, without its tapered and in-painted parts."""
+def _context(dataset: h5py.Dataset, detector: str, path: Path) -> Recording:
+    """Describe strain rebuilt around an event, without its tapered and in-painted parts."""
     start = _number(dataset, "x0", path)
     rate = sample_rate(_number(dataset, "dx", path), path)
-    whole = _segment(dataset, detector, start, rate, path)
-    valid = dataset.attrs.get("valid_start", start), dataset.attrs.get("valid_end", whole.gps_end)
+    end = start + dataset.size / rate
+    valid = dataset.attrs.get("valid_start", start), dataset.attrs.get("valid_end", end)
     bins = np.atleast_1d(np.asarray(dataset.attrs.get("low_rms_bins_s", []), np.float64))
     spans = [
         (start + centre - INPAINTED_HALF_WIDTH, start + centre + INPAINTED_HALF_WIDTH)
         for centre in bins
     ]
     outside = [(-np.inf, float(valid[0])), (float(valid[1]), np.inf)]
-    return cut_spans(good_stretches(whole), spans + outside)
+    unusable = tuple((float(a), float(b)) for a, b in spans + outside)
+    return _recording(dataset, detector, start, rate, path, unusable=unusable)
 
 
 def _timed_datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
@@ -114,13 +115,13 @@ def _timed_datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
 
 def _timed(
     dataset: h5py.Dataset, path: Path, detectors: Sequence[str] | None, unnamed: str | None
-) -> list[StrainSegment]:
+) -> Iterator[Recording]:
     detector = _detector_of(dataset, path, unnamed)
     if not _is_wanted(detector, detectors):
-        return []
+        return
     start, step = ("x0", "dx") if "x0" in dataset.attrs else ("start_time", "delta_t")
     rate = sample_rate(_number(dataset, step, path), path)
-    return good_stretches(_segment(dataset, detector, _number(dataset, start, path), rate, path))
+    yield _recording(dataset, detector, _number(dataset, start, path), rate, path)
 
 
 def _detector_of(dataset: h5py.Dataset, path: Path, unnamed: str | None) -> str:
@@ -139,16 +140,16 @@ def _detector_of(dataset: h5py.Dataset, path: Path, unnamed: str | None) -> str:
     )
 
 
-def _segment(
-    dataset: h5py.Dataset, detector: str, start: float, rate: int, path: Path
-) -> StrainSegment:
+def _recording(
+    dataset: h5py.Dataset, detector: str, start: float, rate: int, path: Path, **rest: Any
+) -> Recording:
     if dataset.ndim != 1 or dataset.size == 0 or dataset.dtype.kind != "f":
         raise StrainFileError(
             path,
             f"{dataset.name} is {dataset.dtype} of shape {dataset.shape}: expected a "
             "series of real numbers",
         )
-    return StrainSegment(detector, start, rate, dataset[()].astype(np.float64), str(path))
+    return Recording(dataset, detector, start, rate, str(path), **rest)
 
 
 def _is_wanted(detector: str, detectors: Sequence[str] | None) -> bool:

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ligo_cpc_snn.config.schema import InfoNceConfig, ModelConfig, PhaseConfig
-from ligo_cpc_snn.models.detector import Detection, Detector, Representation, window_logits
+from ligo_cpc_snn.models.detector import Detection, Detector, Representation
 from ligo_cpc_snn.objectives.detection import detection_loss, firing_rates, rate_penalty
 from ligo_cpc_snn.objectives.infonce import Anchors, InfoNceHeads
 from ligo_cpc_snn.types import Batch
@@ -112,10 +112,10 @@ def compute_terms(
         if not phase.train_encoder:
             representation = jax.lax.stop_gradient(representation)
         detection, _ = detector.detect(representation, state, randomness.keys.reshape(-1))
-        detect = detection_loss(detection.frame_logits, batch.label)
+        logit = detector.window_logits(detection.frame_logits)
+        detect = detection_loss(logit, batch.label)
         penalty = rate_penalty(detection, target_rate)
         loss = phase.detection_weight * detect + phase.rate_weight * penalty
-        logit = window_logits(detection.frame_logits)
         metrics = _detection_metrics(detection, batch, detect, logit)
     finite = _finite(batch, representation, detection, loss)
     return Terms(loss, anchors, logit, metrics, finite)

@@ -128,7 +128,8 @@ class Loop:
     def _run_phase(self, phase: Phase, state: TrainState, start: int) -> tuple[TrainState, bool]:
         step = begun = max(phase.first, start)
         if step == phase.first:
-            state = phase.begin(state.params, state.step)._replace(hard=state.hard)
+            kept = {"hard": state.hard, "average": state.average}
+            state = phase.begin(state.params, state.step)._replace(**kept)
             log.info("phase %s: steps %d to %d", phase.name, phase.first, phase.last)
         while step < phase.last:
             if step > begun and step % self.cfg.evaluate_every == 0:
@@ -168,7 +169,7 @@ class Loop:
     def _evaluate(self, phase: Phase, state: TrainState, step: int) -> None:
         begun = time.monotonic()
         outputs = [
-            phase.validate(state.params, self.validation_banks, number)
+            phase.validate(state.measured, self.validation_banks, number)
             for number in self.validation_batches
         ]
         metrics = summarise(jax.device_get(outputs))

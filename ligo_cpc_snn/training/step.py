@@ -44,7 +44,8 @@ class TrainState(NamedTuple):
     `step` is the number of updates applied in the run, `phase_step` in the phase.
     `bad_step` is -1, or the first step with a non-finite number, whose update and all
     later ones were not applied; `bad_part` indexes `PARTS`. `hard` is the noise that was
-    mined last, None in a run that mines none.
+    mined last, None in a run that mines none; `average` the moving average of the parameters,
+    None in a run that takes none.
     """
 
     params: Params
@@ -55,6 +56,12 @@ class TrainState(NamedTuple):
     bad_step: Int[Array, ""]
     bad_part: Int[Array, ""]
     hard: Any = None
+    average: Params | None = None
+
+    @property
+    def measured(self) -> Params:
+        """The parameters to validate, evaluate and export."""
+        return self.params if self.average is None else self.average
 
 
 class PhaseFunctions(NamedTuple):
@@ -149,8 +156,13 @@ def build_phase(
 
         def move(state: TrainState) -> TrainState:
             updates, opt_state = optimiser.update(got.gradient, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            average = state.average
+            if average is not None:
+                average = average_on(average, params, state.step, cfg.average_decay)
             return state._replace(
-                params=optax.apply_updates(state.params, updates),
+                params=params,
+                average=average,
                 opt_state=opt_state,
                 step=state.step + 1,
                 phase_step=state.phase_step + 1,
@@ -171,8 +183,10 @@ def build_phase(
     def begin(params: Params, step: Array, names: Sequence[str]) -> TrainState:
         zero, none = jnp.zeros((), jnp.int32), jnp.full((), -1, jnp.int32)
         sums = MetricSums({name: jnp.zeros(()) for name in names}, zero)
+        # Copies: the step is given its state's memory to overwrite, each part of it once.
+        average = jax.tree.map(jnp.copy, params) if cfg.average_decay else None
         return TrainState(
-            params, optimiser.init(params), step, zero, sums, none, zero, _zeros_like(hard)
+            params, optimiser.init(params), step, zero, sums, none, zero, _zeros_like(hard), average
         )
 
     def metric_names(params: Params) -> tuple[str, ...]:
@@ -180,6 +194,20 @@ def build_phase(
         return tuple(jax.eval_shape(gradient, params, data, zero, zero, hard).metrics)
 
     return PhaseFunctions(step, begin, metric_names)
+
+
+def average_on(average: Params, params: Params, step: Int[Array, ""], decay: float) -> Params:
+    """Return the moving average after update number `step` (from 0) led to `params`.
+
+    The decay grows to `decay` as (1 + n) / (10 + n), n updates being averaged already, so that
+    the initial parameters are soon forgotten.
+
+    Reference: Polyak & Juditsky 1992, SIAM J. Control Optim. 30, 838, with the weights of an
+    exponential average; the growing decay is that of TensorFlow's `ExponentialMovingAverage`.
+    """
+    kept = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    averaged: Params = optax.incremental_update(params, average, 1.0 - kept)
+    return averaged
 
 
 def clear_metrics(state: TrainState) -> TrainState:

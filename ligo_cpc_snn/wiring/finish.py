@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from ligo_cpc_snn.config.schema import BridgeKind, Config
+from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.load import EventStrain
 from ligo_cpc_snn.evaluation.efficiency import detection_metrics
 from ligo_cpc_snn.evaluation.spikes import spike_statistics
+from ligo_cpc_snn.evaluation.synops import is_spiking, synaptic_operations
 from ligo_cpc_snn.evaluation.traces import traces_of
 from ligo_cpc_snn.evaluation.windows import score_windows
 from ligo_cpc_snn.models.detector import Detection
@@ -23,6 +25,7 @@ from ligo_cpc_snn.search.stream import Statistic, statistic_of
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.training.learner import Params
 from ligo_cpc_snn.wiring.data import Data
+from ligo_cpc_snn.wiring.export import measure_timing
 from ligo_cpc_snn.wiring.functions import CASES, Functions, chunk_samples
 
 log = logging.getLogger(__name__)
@@ -62,9 +65,13 @@ def evaluate_windows(
     measured = detection_metrics(
         scores.noise, scores.signal, settings.snrs, settings.false_positive_rates
     )
+    timing = measure_timing(cfg, functions.lags, params, data.validation)
+    inspected = _inspect(cfg, functions, params, data, run_dir)
     return {
         "detection": measured.to_dict(),
-        "spikes": _inspect(cfg, functions, params, data, run_dir),
+        "timing": asdict(timing),
+        "parameters": sum(x.size for x in jax.tree.leaves(params["detector"])),
+        **inspected,
     }
 
 
@@ -77,21 +84,31 @@ def _inspect(
     frame_rate = rate / detector.frame_samples
     arrays: dict[str, Any] = traces_of(list(CASES), strain, detection, detector.sequences(1))
     np.savez(run_dir / "traces.npz", **arrays, sample_rate_hz=rate, frame_rate_hz=frame_rate)
-    return _spike_statistics(cfg, detection, frame_rate)
+    # The windows of noise, where a detector spends its time.
+    noise = slice(len(CASES) - 1, None)
+    layers = [x._replace(spikes=x.spikes[:, noise]) for x in detection.layers]
+    spikes, logits = detection.bridge_spikes[noise], detection.frame_logits[noise]
+    quiet = detection._replace(frame_logits=logits, bridge_spikes=spikes, layers=layers)
+    return {
+        "spikes": _spike_statistics(cfg, quiet, frame_rate),
+        "operations": synaptic_operations(detector, quiet, sample_rate_hz=rate).to_dict(),
+    }
 
 
 def _spike_statistics(cfg: Config, detection: Detection, frame_rate: float) -> dict[str, Any]:
-    """Return the statistics of each layer over noise, where a detector spends its time."""
-    noise = slice(len(CASES) - 1, None)
-    spikes = {f"snn_{i}": x.spikes[:, noise].swapaxes(0, 1) for i, x in enumerate(detection.layers)}
-    if cfg.model.bridge.kind is not BridgeKind.none:
-        spikes = {"bridge": detection.bridge_spikes[noise]} | spikes
+    """Return the statistics of bridge and layers; those of graded numbers have none."""
+    spikes = {"bridge": np.asarray(detection.bridge_spikes)}
+    spikes |= {
+        f"snn_{i}": np.asarray(x.spikes).swapaxes(0, 1) for i, x in enumerate(detection.layers)
+    }
     limits = {
         "silent_below": cfg.model.bridge.silent_below,
         "saturated_above": cfg.model.bridge.saturated_above,
         "frame_rate_hz": frame_rate,
     }
-    return {name: spike_statistics(np.asarray(s), **limits).to_dict() for name, s in spikes.items()}
+    return {
+        name: spike_statistics(x, **limits).to_dict() for name, x in spikes.items() if is_spiking(x)
+    }
 
 
 def run_over_event(

@@ -12,7 +12,7 @@ from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.banks import HardCrops
 from ligo_cpc_snn.dataset.sampling import build_sampler, draw_noise_windows
 from ligo_cpc_snn.evaluation.windows import Score, build_score
-from ligo_cpc_snn.models.detector import Detection, Detector, window_logits
+from ligo_cpc_snn.models.detector import Detection, Detector
 from ligo_cpc_snn.rng import at_step, stream
 from ligo_cpc_snn.runtime.compilation import compile_ahead
 from ligo_cpc_snn.search.stream import Advance, build_advance
@@ -21,6 +21,7 @@ from ligo_cpc_snn.training.mining import Miner, Mining, prepare_mining
 from ligo_cpc_snn.training.phases import Phase, prepare_phases
 from ligo_cpc_snn.types import Strain
 from ligo_cpc_snn.wiring.data import Data
+from ligo_cpc_snn.wiring.export import Lags, build_lags
 
 # Windows looked into at the end: their SNRs by name, then noise for the spike statistics.
 CASES = {"loud": 20.0, "quiet": 8.0, "noise": 0.0}
@@ -36,6 +37,7 @@ class Functions(NamedTuple):
     inspect: Callable[[Params, Any], tuple[Strain, Detection]]
     advance: dict[int, Advance]
     assemble: Callable[[Params], Detector]
+    lags: Lags
     mining: Mining | None = None
 
 
@@ -58,6 +60,7 @@ def prepare_functions(cfg: Config, structure: Structure, params: Params, data: D
     )
     all_signals = build_sampler(cfg.data, cfg.evaluation.batch_size, signal_fraction=1.0)
     score = jax.jit(build_score(assemble, all_signals, stream(cfg.seed, "evaluation")))
+    lags = jax.jit(build_lags(cfg, assemble))
     number, snr = jnp.zeros((), jnp.int32), jnp.zeros(())
     return Functions(
         phases,
@@ -65,6 +68,7 @@ def prepare_functions(cfg: Config, structure: Structure, params: Params, data: D
         compile_ahead("evaluation: traces", _inspect(cfg, assemble), params, data.validation),
         _advance(cfg, assemble, params) if cfg.event.name else {},
         assemble,
+        compile_ahead("evaluation: timing", lags, params, data.validation, number),
         _mining(cfg, assemble, params, data) if cfg.data.glitches.hard_fraction else None,
     )
 
@@ -84,7 +88,8 @@ def _mining(
         return draw_noise_windows(banks.noise, key, cfg.data.window_samples, batch)
 
     def score(params: Params, strain: Strain) -> Array:
-        return window_logits(assemble(params)(strain)[0].frame_logits)
+        detector = assemble(params)
+        return detector.window_logits(detector(strain)[0].frame_logits)
 
     detectors = len(cfg.data.detectors)
     miner = Miner(

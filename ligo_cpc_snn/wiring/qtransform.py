@@ -38,10 +38,7 @@ def write_qtransform(
     if min(abs(gps - t) for t in ends) < LEAST_SECONDS:
         log.warning("no Q-transform: the event is within %g s of a gap", LEAST_SECONDS)
         return
-    # The widest of its windows must end below half of the sample rate.
-    widest = cfg.data.sample_rate_hz / 2 / (1 + 11**0.5 / Q_RANGE[0])
-    highest = min(HIGHEST_HZ, cfg.data.band_hz[1], widest)
-    frequencies = np.geomspace(max(LOWEST_HZ, cfg.data.band_hz[0]), highest, FREQUENCIES)
+    frequencies = q_frequencies(cfg.data.sample_rate_hz, cfg.data.band_hz)
     times = np.linspace(-BEFORE_SECONDS, AFTER_SECONDS, TIMES)
     energies: dict[str, Any] = {
         key: np.stack([q_energy(strain[name], gps, times, frequencies) for name in names])
@@ -55,6 +52,16 @@ def write_qtransform(
         event_name=np.str_(cfg.event.name),
         **energies,
     )
+
+
+def q_frequencies(
+    sample_rate_hz: int, band_hz: tuple[float, float]
+) -> Float[np.ndarray, "frequency"]:
+    """Return frequencies in Hz, in geometric progression, at which strain has a Q-transform."""
+    # The widest of its windows must end below half of the sample rate.
+    widest = sample_rate_hz / 2 / (1 + 11**0.5 / Q_RANGE[0])
+    highest = min(HIGHEST_HZ, band_hz[1], widest)
+    return np.geomspace(max(LOWEST_HZ, band_hz[0]), highest, FREQUENCIES)
 
 
 def q_energy(

@@ -26,6 +26,8 @@ from ligo_cpc_snn.training.trackers import Trackers, build_trackers
 from ligo_cpc_snn.wiring import finish
 from ligo_cpc_snn.wiring.data import Data, prepare_data
 from ligo_cpc_snn.wiring.data_record import write_data_record
+from ligo_cpc_snn.wiring.export import export_detector
+from ligo_cpc_snn.wiring.front_end import first_filters
 from ligo_cpc_snn.wiring.functions import Functions, prepare_functions
 from ligo_cpc_snn.wiring.qtransform import write_qtransform
 
@@ -75,6 +77,8 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
             sample_rate_hz=cfg.data.sample_rate_hz,
             seed=cfg.seed,
         )
+        if not resuming:
+            params = first_filters(cfg, structure, params, data.supply.banks)
         log.info("model: %d parameters", sum(x.size for x in jax.tree.leaves(params)))
         if stop.requested:
             return INTERRUPTED
@@ -176,8 +180,8 @@ class Run:
         return str(folder)
 
     def _conclude(self, state: TrainState, event: EventStrain | None, begun: float) -> None:
-        """Evaluate the last state, write metrics.json and the report."""
-        cfg, functions, params = self.cfg, self.functions, state.params
+        """Evaluate the last state, write the detector, metrics.json and the report."""
+        cfg, functions, params = self.cfg, self.functions, state.measured
         metrics: dict[str, Any] = finish.evaluate_windows(
             cfg, functions, params, self.data, self.run_dir
         )
@@ -189,6 +193,7 @@ class Run:
             "versions": finish.versions(),
             "warnings": [*sorted(self.warnings), finish.noise_caveat(cfg, self.data)],
         }
+        export_detector(cfg, params, self.data, metrics, self.run_dir)
         finish.write_metrics(self.run_dir, metrics)
         write_data_record(self.run_dir, cfg, self.data)
         if event is not None:

@@ -1,0 +1,167 @@
+"""The page of a measurement of sensitivity: one self-contained HTML file, from saved files."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ligo_cpc_snn.reports import sensitivity_figures as figures
+from ligo_cpc_snn.reports.figures import Plot
+from ligo_cpc_snn.reports.page import Picture, contents, draw_all, fill, replace_file
+from ligo_cpc_snn.reports.sensitivity_files import SearchScore, SensitivityFiles, read_sensitivity
+from ligo_cpc_snn.reports.words import duration
+
+Cell = tuple[str, str]  # value, and what stands below it in small
+HEADS = ("False alarms a month", "Sensitive distance", "Found", "SNR found by half", "Timing")
+
+
+def write_sensitivity_report(folder: str | Path) -> Path:
+    """Write `report.html` and `figures/*.png` of a measurement from its saved files.
+
+    Raises:
+        FileNotFoundError: `sensitivity.json` or `sensitivity.npz` is not there.
+    """
+    files = read_sensitivity(folder)
+    pictures, failures = draw_all(sensitivity_plots(files), files.folder / "figures")
+    path = files.folder / "report.html"
+    replace_file(path, render_sensitivity(files, pictures, failures).encode("utf-8"))
+    return path
+
+
+def sensitivity_plots(files: SensitivityFiles) -> Iterator[Plot]:
+    """Yield the figures that the files have data for."""
+    if not files.searches:
+        return
+    yield Plot(
+        "sensitive_distance", "", "Sensitive distance against false alarms",
+        "The band is one standard deviation, of the finite number of injections; the dot is the "
+        "lowest rate that the background resolves, one false alarm in all of it, where the "
+        "threshold hangs on a single event. Published values are of the challenge's own month of "
+        "data, not of these files.",
+        lambda theme: figures.sensitive_distance(files, theme=theme),
+    )  # fmt: skip
+    rate = files.reference_per_month
+    if rate is None:
+        return
+    at = f"At {rate:g} false alarms a month."
+    if "network_snr" in files.injections:
+        yield Plot(
+            "efficiency", "", "Efficiency against SNR",
+            f"{at} Bars: Wilson intervals at 95 % of injections within one unit of SNR; lines: "
+            "the logistic curve of maximum likelihood.",
+            lambda theme: figures.efficiency(files, theme=theme),
+        )  # fmt: skip
+    yield Plot(
+        "found_missed", "", "Found and missed",
+        f"{at} Crosses were missed; dots were found and are coloured by their statistic.",
+        lambda theme: figures.found_missed(files, theme=theme),
+    )  # fmt: skip
+    yield Plot(
+        "breakdown", "", "Found by mass and distance",
+        f"{at} Bins of about as many injections each, with Wilson intervals at 95 %.",
+        lambda theme: figures.breakdown(files, theme=theme),
+    )  # fmt: skip
+    yield Plot(
+        "timing", "", "Times of the events",
+        f"{at} Of the injections found.",
+        lambda theme: figures.timing_errors(files, theme=theme),
+    )  # fmt: skip
+
+
+def render_sensitivity(
+    files: SensitivityFiles, pictures: list[Picture], failures: list[str]
+) -> str:
+    """Return the page as HTML."""
+    return fill(
+        "sensitivity_template.html",
+        name=str(files.summary["name"]),
+        summary=_summary(files),
+        notices=[*_notices(files), *failures],
+        heads=HEADS,
+        searches=[
+            {"name": s.name, "rows": [_row(r) for r in s.summary["rates"]], "note": _note(s)}
+            for s in files.searches
+        ],
+        optimal=_optimal(files),
+        pictures=pictures,
+        settings=yaml.safe_dump(files.summary["config"], sort_keys=False),
+        folder=files.folder.name,
+        contents=contents(files.folder),
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _summary(files: SensitivityFiles) -> str:
+    told = files.summary
+    made = (
+        f"{told['injections']} injections in {duration(told['foreground_seconds'])} of strain, "
+        f"{duration(told['background_seconds'])} of noise alone."
+    )
+    best = [(s, s.reference) for s in files.searches]
+    shown = [
+        f"{s.name} reaches {_distance(r)} at {r['false_alarms']['asked_per_month']:g} false "
+        "alarms a month"
+        for s, r in best
+        if r is not None
+    ]
+    return f"{made} {'; '.join(shown)}{'.' if shown else ''}".strip()
+
+
+def _notices(files: SensitivityFiles) -> Iterator[str]:
+    reasons = {reason for s in files.searches for reason in s.summary["refused"].values()}
+    yield from sorted(reasons)
+    for search in files.searches:
+        few = [r for r in search.summary["rates"] if r["false_alarms"]["exhausted"]]
+        if few:
+            yield (
+                f"{search.name} has {search.summary['background_events']} background events, "
+                f"fewer than {few[0]['false_alarms']['asked_per_month']:g} a month allow: all its "
+                "events count there, a lower threshold of the search would show more"
+            )
+
+
+def _row(rate: dict[str, Any]) -> list[Cell]:
+    alarms, fraction, half = rate["false_alarms"], rate["fraction"], rate.get("snr_50")
+    timing = rate["timing"]
+    return [
+        (f"{alarms['asked_per_month']:g}",
+         f"{alarms['above']} above, {alarms['low']:.0f} to {alarms['high']:.0f} a month"),
+        (_distance(rate), f"by the largest injected: {rate['distance_by_largest_injected']:.0f}"),
+        (f"{rate['found']} of {rate['injections']}",
+         f"{fraction['value']:.1%}, {fraction['low']:.1%} to {fraction['high']:.1%}"),
+        (f"{half['value']:.2f}", f"{half['low']:.2f} to {half['high']:.2f}") if half else ("–", ""),
+        (f"{1000 * timing['median_error']:.0f} ms",
+         f"95 % within {1000 * timing['error_95']:.0f} ms") if timing["found"] else ("–", ""),
+    ]  # fmt: skip
+
+
+def _distance(rate: dict[str, Any]) -> str:
+    if rate["distance_error"] is None:
+        return "nothing found"
+    return f"{rate['distance']:.0f} ± {rate['distance_error']:.0f} Mpc"
+
+
+def _note(search: SearchScore) -> str:
+    told = search.summary
+    lost = told["foreground_events_without_injection"]
+    return (
+        f"{told['background_events']} background events in "
+        f"{duration(told['background_seconds'])}; {told['foreground_events']} foreground events, "
+        f"{lost} of them near no injection. Errors are of the injections; small print: the "
+        "threshold's own rate within 90 %, and the distance with the largest distance injected "
+        "here in place of that of a month of injections, to which the volume is normalised."
+    )
+
+
+def _optimal(files: SensitivityFiles) -> str:
+    steps = [
+        f"{step['distance']:.0f} Mpc above {step['snr']:g}" for step in files.summary["optimal"]
+    ]
+    if not steps:
+        return ""
+    return (
+        "For comparison, a search that finds all injections above an optimal network SNR and "
+        f"nothing below it: {', '.join(steps)}."
+    )

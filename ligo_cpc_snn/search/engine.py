@@ -1,0 +1,176 @@
+"""The search engine: a detector over many segments of strain, each sample once.
+
+Strain is read and whitened in a background thread and goes through the network in chunks of
+one length, several segments side by side, each with a state of its own that begins at silence
+and is carried from chunk to chunk. A gap is the end of one segment and the start of another.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Float16, Float32
+
+from ligo_cpc_snn.config.schema import DetectorFusion
+from ligo_cpc_snn.search.feeding import About, Chunk, Feeder, prefetched
+from ligo_cpc_snn.search.side_by_side import advance_all, initial_state, warm_up_frames
+from ligo_cpc_snn.search.throughput import Meter, Throughput
+from ligo_cpc_snn.search.trained import TrainedDetector
+from ligo_cpc_snn.strain.coincidence import Coincident
+from ligo_cpc_snn.types import State
+
+AHEAD = 3  # chunks of each stream that are whitened before they are needed
+
+Features = (
+    Bool[np.ndarray, "detector frame channel"] | Float16[np.ndarray, "detector frame channel"]
+)
+
+
+class Searched(NamedTuple):
+    """What the detector says of one segment; frames of the warm-up are not in it.
+
+    `gps` is the end of each frame's strain. `features` are of the same frames, for time slides:
+    bool where they are spikes, float16 otherwise, None where they were not kept or do not exist
+    for one detector alone. Of the segment's `seconds`, `gps.size` frames were analysed, the
+    first `warm_up_seconds` of whitened strain excluded, the whitening filter's ends lost; or
+    all of it was left out, for the reason told.
+    """
+
+    gps: Float[np.ndarray, "frame"]
+    value: Float32[np.ndarray, "frame"]
+    features: Features | None
+    gps_start: float
+    seconds: float
+    warm_up_seconds: float
+    left_out: str | None
+
+
+class Engine:
+    """Runs a trained detector over segments of strain.
+
+    The result does not depend on `chunk_seconds` and `streams`, but for the rounding of sums.
+
+    Args:
+        detector: what to run.
+        chunk_seconds: strain of one stream per call of the network, s; rounded to whole frames.
+            On a CPU a few seconds are fastest: what the network writes stays in its cache.
+        streams: segments side by side.
+        psd_seconds: of strain that one PSD is measured on, s.
+        keep_features: return the detectors' features, too.
+    """
+
+    def __init__(
+        self,
+        detector: TrainedDetector,
+        *,
+        chunk_seconds: float,
+        streams: int,
+        psd_seconds: float,
+        keep_features: bool,
+    ) -> None:
+        shared = detector.model.encoder.detectors is DetectorFusion.shared
+        self.detector, self.streams, self.psd_seconds = detector, streams, psd_seconds
+        self.keep_features = keep_features and shared
+        frames = max(1, round(chunk_seconds / detector.frame_seconds))
+        self.chunk_samples = frames * detector.frame_samples
+        self._params = jax.device_put(detector.params)
+        self._silence = initial_state(detector)
+        self._programs: dict[int, Any] = {}
+        self._meter = Meter()
+
+    @property
+    def throughput(self) -> Throughput:
+        """What the searches so far took."""
+        return self._meter.throughput()
+
+    def run(self, segments: Iterable[Coincident]) -> Iterator[Searched]:
+        """Search segments: each starts at silence, with its own whitening.
+
+        Args:
+            segments: strain of the same time in each detector; taken one after another by a
+                background thread, so files may be read in the iterator.
+
+        Yields:
+            One result per segment, in the segments' order.
+
+        Raises:
+            ValueError: a segment lacks a detector, or cannot be whitened; too short a one is
+                yielded as left out.
+        """
+        feed = Feeder(
+            self.detector, self.chunk_samples, self.streams, self.psd_seconds, self._meter
+        )
+        under_way: dict[int, _Segment] = {}
+        finished: dict[int, Searched] = {}
+        turn = 0
+        with closing(prefetched(feed(segments), AHEAD)) as batches:  # type: ignore[type-var]
+            while True:
+                with self._meter.searching():
+                    chunks = next(batches, None)
+                    if chunks is None:
+                        return
+                    self._advance(chunks, under_way)
+                    for chunk in (c for c in chunks if c.last):
+                        found = under_way.pop(chunk.about.number).result(self.detector)
+                        finished[chunk.about.number] = found
+                        self._meter.strain += found.seconds if not found.left_out else 0.0
+                while turn in finished:
+                    yield finished.pop(turn)
+                    turn += 1
+
+    def _advance(self, chunks: list[Chunk], under_way: dict[int, "_Segment"]) -> None:
+        for chunk in chunks:
+            under_way.setdefault(chunk.about.number, _Segment(chunk.about, self._silence))
+        full = [chunk for chunk in chunks if chunk.frames]
+        if not full:
+            return
+        width = min(self.streams, 1 << (len(full) - 1).bit_length())
+        spare = width - len(full)
+        owners = [under_way[chunk.about.number] for chunk in full]
+        strain = np.stack([chunk.strain for chunk in full] + [0 * full[0].strain] * spare)
+        states = (*(owner.state for owner in owners), *([self._silence] * spare))
+        logits, features, states = self._program(strain, states)(self._params, strain, states)
+        found, kept = np.asarray(logits), None if features is None else np.asarray(features)
+        for i, (chunk, owner) in enumerate(zip(full, owners, strict=True)):
+            owner.state = states[i]
+            owner.values.append(found[i, : chunk.frames])
+            if kept is not None:
+                owner.features.append(kept[i, :, : chunk.frames])
+
+    def _program(self, strain: np.ndarray, states: tuple[State, ...]) -> Any:
+        """Return the compiled network for this number of streams."""
+        width = len(states)
+        if width not in self._programs:
+            with self._meter.compiling():
+                run = jax.jit(partial(advance_all, self.detector, self.keep_features))
+                self._programs[width] = run.lower(self._params, strain, states).compile()
+        return self._programs[width]
+
+
+class _Segment:
+    """A segment under way."""
+
+    def __init__(self, about: About, state: State) -> None:
+        self.about, self.state = about, state
+        self.values: list[np.ndarray] = []
+        self.features: list[np.ndarray] = []
+
+    def result(self, detector: TrainedDetector) -> Searched:
+        value = np.concatenate([np.zeros(0, np.float32), *self.values])
+        late = warm_up_frames(detector)
+        gps = self.about.whitened_start + detector.frame_seconds * (1 + np.arange(value.size))
+        features = np.concatenate(self.features, axis=1)[:, late:] if self.features else None
+        warm_up = min(late, value.size) * detector.frame_seconds
+        about = self.about
+        return Searched(
+            gps[late:],
+            value[late:],
+            features,
+            about.gps_start,
+            about.seconds,
+            warm_up,
+            about.left_out,
+        )

@@ -1,0 +1,1 @@
+"""A matched-filter search: template bank, filter, chi-squared, coincidence; our baseline."""

@@ -1,0 +1,77 @@
+"""Search a file of strain by matched filter: `python -m ligo_cpc_snn.search.matched --help`."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.runtime.environment import prepare
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: one line, exit code 1."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {self.prog} --help lists what there is")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and print how it went; the exit code is 0, or 1 after an error."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+        prepare("auto", 0.5, True)  # before JAX is imported
+        print(json.dumps(_run(options)))
+    except (UserError, OSError, ValueError) as error:
+        if os.environ.get("LIGO_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m ligo_cpc_snn.search.matched", description=__doc__)
+    parser.add_argument("strain", type=Path, help="strain of two detectors, as MLGWSC-1's")
+    parser.add_argument("events", type=Path, help="events file to write: time, stat, var")
+    parser.add_argument(
+        "--bank", type=Path, required=True, help="template bank; it is made if it is not there"
+    )
+    parser.add_argument("--detectors", nargs=2, default=("H1", "L1"), metavar="NAME")
+    new = parser.add_argument_group("a bank that is made")
+    new.add_argument("--masses", nargs=2, type=float, default=(10.0, 50.0), metavar="SOLAR_MASSES")
+    new.add_argument("--spin", type=float, default=0.0, help="largest aligned spin; default 0")
+    new.add_argument("--minimal-match", type=float, default=0.97, help="default 0.97")
+    new.add_argument("--lowest-hz", type=float, default=20.0, help="default 20")
+    new.add_argument("--seed", type=int, default=0)
+    new.add_argument("--asd", type=Path, help="Hz and strain/sqrt(Hz); default: aLIGO's design")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> dict[str, object]:
+    from ligo_cpc_snn.search.matched.search import run_matched_filter
+    from ligo_cpc_snn.search.matched.settings import MatchedFilterSettings
+
+    if not options.bank.exists():
+        _make_bank(options)
+    settings = MatchedFilterSettings(detectors=(options.detectors[0], options.detectors[1]))
+    return run_matched_filter(options.strain, options.events, options.bank, settings)
+
+
+def _make_bank(options: argparse.Namespace) -> None:
+    from ligo_cpc_snn.search.matched.bank import build_bank
+    from ligo_cpc_snn.search.matched.placement import BankRanges
+    from ligo_cpc_snn.strain.curves import aligo_curve, read_asd
+
+    curve = aligo_curve() if options.asd is None else read_asd(options.asd)
+    low, high = options.masses
+    ranges = BankRanges(low, high, options.spin, options.minimal_match)
+    build_bank(ranges, curve, lowest_hz=options.lowest_hz, seed=options.seed).save(options.bank)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""One search: from strain to a folder of ranked triggers and a report page."""
+
+import logging
+import os
+import platform
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ligo_cpc_snn.config.command_line import program
+from ligo_cpc_snn.config.save import plain
+from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.runtime.devices import describe_device
+from ligo_cpc_snn.search import outputs
+from ligo_cpc_snn.search.catalogue import KnownEvents, find_events, with_events
+from ligo_cpc_snn.search.engine import Engine
+from ligo_cpc_snn.search.inputs import Plan, Wanted, opened
+from ligo_cpc_snn.search.outputs import TriggerTable
+from ligo_cpc_snn.search.record import (
+    BackgroundRecord,
+    SearchRecord,
+    detector_facts,
+    write_record,
+)
+from ligo_cpc_snn.search.side_by_side import warm_up_frames
+from ligo_cpc_snn.search.trained import TrainedDetector
+from ligo_cpc_snn.search.weights import load_detector
+from ligo_cpc_snn.search.whitened import filter_half
+from ligo_cpc_snn.wiring.candidates import loudest, write_candidates
+from ligo_cpc_snn.wiring.search_around import Surroundings
+from ligo_cpc_snn.wiring.search_progress import Progress, fingerprint
+from ligo_cpc_snn.wiring.search_ranking import Ranked, rank
+from ligo_cpc_snn.wiring.search_stretches import Found, search_plan, spans_of
+
+log = logging.getLogger(__name__)
+
+PACKAGES = ("ligo-cpc-snn", "jax", "jaxlib", "flax", "spyx", "numpy", "scipy", "h5py", "gwpy")
+SHOWN = 5  # triggers, at the end
+
+
+def run_search(cfg: SearchConfig, output_dir: Path, cache_dir: Path) -> int:
+    """Search strain and write what was found; what was done before is not done again.
+
+    Args:
+        cfg: with strain to search.
+        output_dir: of the results; it exists.
+        cache_dir: where downloads are kept.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        UserError, OSError, ValueError: as the parts say, in one line.
+    """
+    detector = load_detector(cfg.detector)
+    progress = Progress(output_dir / "progress", settings_of(cfg, detector))
+    with opened(cfg.strain, wanted_of(cfg, detector), cache_dir) as plan:
+        announce(plan)
+        engine = Engine(
+            detector,
+            chunk_seconds=cfg.chunk_seconds,
+            streams=cfg.streams,
+            psd_seconds=cfg.psd_seconds,
+            keep_features=True,
+        )
+        found = search_plan(plan, engine, progress)
+        ranked = rank(cfg, detector, plan, found.parts, progress)
+        events = find_events(cfg.events_file, cfg.strain.gwosc, cache_dir, ask=not cfg.strain.files)
+        ranked = ranked._replace(table=with_events(ranked.table, events))
+        record = _record(cfg, detector, plan, found, ranked, events)
+        write_outputs(output_dir, cfg, detector, found, ranked, record)
+        write_candidates(
+            output_dir / outputs.CANDIDATES,
+            ranked.table,
+            Surroundings(plan, detector, cfg.psd_seconds, found.parts).around,
+            time_offset_seconds=detector.time_offset_seconds,
+            band_hz=detector.band_hz,
+        )
+    if cfg.report:
+        # Imported late: drawing needs seconds to be imported, and strain need not wait for it.
+        from ligo_cpc_snn.reports.search_page import write_search_report
+
+        log.info("report: %s", write_search_report(output_dir))
+    _conclude(output_dir, found, ranked, progress)
+    return 0
+
+
+def wanted_of(cfg: SearchConfig, detector: TrainedDetector) -> Wanted:
+    """Return what a detector asks of strain."""
+    lost = 2 * filter_half(detector) / detector.sample_rate_hz
+    lost += warm_up_frames(detector) * detector.frame_seconds
+    least = max(cfg.minimum_seconds, lost + detector.frame_seconds)
+    return Wanted(
+        detector.detectors,
+        detector.band_hz[1],
+        max(least, 2 * detector.psd_segment_seconds),
+        max(cfg.stretch_seconds, 2 * lost + 1),
+        lost,
+    )
+
+
+def settings_of(cfg: SearchConfig, detector: TrainedDetector) -> dict[str, object]:
+    """Return what decides the statistic, down to its last bit, beside the strain."""
+    return {
+        "detector": detector.name,
+        "weights": fingerprint(detector)[:16],
+        "psd_seconds": cfg.psd_seconds,
+        "chunk_seconds": cfg.chunk_seconds,
+        "streams": cfg.streams,
+        "minimum_seconds": cfg.minimum_seconds,
+        "version": metadata.version("ligo-cpc-snn"),
+    }
+
+
+def announce(plan: Plan) -> None:
+    """Say what will be searched, and what will not."""
+    number = len(plan.stretches)
+    log.info(
+        "%s: %.0f s of %s in %d stretch%s to search",
+        plan.source,
+        plan.seconds,
+        ", ".join(plan.wanted.detectors),
+        number,
+        "es" * (number > 1),
+    )
+    for reason in dict.fromkeys(span.reason for span in plan.left_out):
+        seconds = sum(s.end - s.start for s in plan.left_out if s.reason == reason)
+        log.info("left out: %.1f s, %s", seconds, reason)
+
+
+def write_outputs(
+    output_dir: Path,
+    cfg: SearchConfig,
+    detector: TrainedDetector,
+    found: Found,
+    ranked: Ranked,
+    record: SearchRecord,
+) -> None:
+    """Write events, triggers, background and record."""
+    outputs.write_events(output_dir / outputs.EVENTS, ranked.table, cfg.triggers.timing_seconds)
+    outputs.write_triggers(
+        output_dir / outputs.TRIGGERS_CSV,
+        output_dir / outputs.TRIGGERS_HDF5,
+        ranked.table,
+        settings_of(cfg, detector) | {"threshold": ranked.threshold},
+    )
+    background = output_dir / outputs.BACKGROUND
+    if ranked.background is None:
+        background.unlink(missing_ok=True)
+    else:
+        outputs.write_background(
+            background,
+            ranked.background.statistic,
+            seconds=ranked.background.seconds,
+            slides=ranked.background.slides,
+            zero_lag_seconds=analysed_seconds(detector, found),
+        )
+    write_record(output_dir / outputs.RECORD, record)
+
+
+def analysed_seconds(detector: TrainedDetector, found: Found) -> float:
+    """Return the time at zero lag, s."""
+    return sum(part.gps.size for part in found.parts) * detector.frame_seconds
+
+
+def _record(
+    cfg: SearchConfig,
+    detector: TrainedDetector,
+    plan: Plan,
+    found: Found,
+    ranked: Ranked,
+    events: KnownEvents,
+) -> SearchRecord:
+    background = ranked.background
+    return SearchRecord(
+        name=cfg.name,
+        detector=detector_facts(detector),
+        source=plan.source,
+        open_data=plan.open_data,
+        spans=spans_of(plan, found, detector.frame_seconds),
+        seconds_read=found.throughput.strain_seconds,
+        threshold=ranked.threshold,
+        cluster_seconds=cfg.triggers.cluster_seconds,
+        timing_seconds=cfg.triggers.timing_seconds,
+        background=None
+        if background is None
+        else BackgroundRecord(
+            background.slides,
+            background.seconds,
+            cfg.background.shift_seconds,
+            cfg.background.extrapolate,
+        ),
+        wall_seconds=found.throughput.wall_seconds,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        catalogue=events.source,
+        files=[path.name for path in plan.files],
+        warnings=ranked.warnings,
+        command=f"{program()} {shlex.join(sys.argv[1:])}",
+        versions={name: metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        machine={"device": describe_device(), "engine": found.throughput._asdict()},
+        settings=plain(cfg),
+    )
+
+
+def _conclude(output_dir: Path, found: Found, ranked: Ranked, progress: Progress) -> None:
+    """Say how much was found and how fast, and show the loudest triggers."""
+    speed = found.throughput
+    log.info(
+        "%.2f hours of strain per minute, %.0f times real time per core (compilation: %.1f s more)",
+        speed.hours_per_minute,
+        speed.times_real_time_per_core,
+        speed.compile_seconds,
+    )
+    log.info("%s holds %.1f MB and may be deleted", progress.folder, progress.bytes / 1e6)
+    print(f"{ranked.table.time.size} triggers above {ranked.threshold:.4g} in {output_dir}")
+    if ranked.table.time.size:
+        Console(width=None if Console().is_terminal else 120).print(_loudest(ranked.table))
+
+
+def _loudest(table: TriggerTable) -> Table:
+    shown = Table("GPS time", "statistic", "FAR per year", "p-value", "nearest event", box=None)
+    for row in loudest(table, SHOWN):
+        offset = table.nearest_event_offset_seconds[row]
+        near = f"{table.nearest_event[row]} ({offset:+.3f} s)" if table.nearest_event[row] else ""
+        shown.add_row(
+            f"{table.time[row]:.3f}",
+            f"{table.statistic[row]:.3f}",
+            f"{table.far_per_year[row]:.3g}",
+            f"{table.p_value[row]:.3g}",
+            near,
+        )
+    return shown

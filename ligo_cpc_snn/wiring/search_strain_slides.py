@@ -1,0 +1,78 @@
+"""The background of a detector that sees all strain jointly: its whitened strain is slid."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.search.engine import Searched
+from ligo_cpc_snn.search.inputs import Plan
+from ligo_cpc_snn.search.slide_plan import Background, SlideSegment
+from ligo_cpc_snn.search.strain_slides import RunStrain, slide_strain_background
+from ligo_cpc_snn.search.stream import build_advance, statistic_of
+from ligo_cpc_snn.search.trained import TrainedDetector
+from ligo_cpc_snn.search.whitened import whiten_coincident
+from ligo_cpc_snn.wiring.search_progress import Progress, write_array
+
+
+def joint_background(
+    cfg: SearchConfig,
+    detector: TrainedDetector,
+    plan: Plan,
+    parts: Sequence[Searched],
+    threshold: float,
+    progress: Progress,
+) -> Background:
+    """Whiten every part again, slide the strain and run the whole network over each slide."""
+    segments = [
+        _segment(cfg, detector, plan, part, progress.folder) for part in parts if part.gps.size
+    ]
+    return slide_strain_background(
+        _runner(detector, cfg),
+        segments,
+        frame_seconds=detector.frame_seconds,
+        slides=cfg.background.slides,
+        shift_seconds=cfg.background.shift_seconds,
+        warm_up_seconds=detector.warm_up_seconds,
+        threshold=threshold,
+        cluster_seconds=cfg.triggers.cluster_seconds,
+        streams=cfg.streams,
+    )
+
+
+def _segment(
+    cfg: SearchConfig, detector: TrainedDetector, plan: Plan, part: Searched, folder: Path
+) -> SlideSegment:
+    """Return whitened strain as frames, kept in a file and memory-mapped."""
+    whole = (part.gps_start, part.gps_start + part.seconds)
+    (strain, *_), _ = plan.coincident(whole)
+    whitened = whiten_coincident(strain, detector, cfg.psd_seconds).strain
+    frames = whitened.shape[1] // detector.frame_samples
+    framed = whitened[:, : frames * detector.frame_samples].reshape(len(whitened), frames, -1)
+    path = folder / f"whitened-{part.gps_start:.6f}.npy"
+    write_array(path, framed)
+    return SlideSegment(np.load(path, mmap_mode="r"), np.ones(framed.shape[:2], bool))
+
+
+def _runner(detector: TrainedDetector, cfg: SearchConfig) -> RunStrain:
+    """Return what runs streams side by side from silence."""
+    advance, params = build_advance(detector.assemble), jax.device_put(detector.params)
+    state = detector.network.initial_state(cfg.streams)
+    frames = max(1, round(cfg.chunk_seconds / detector.frame_seconds))
+
+    def run(strain: Float[np.ndarray, "stream detector time"]) -> Float[np.ndarray, "stream frame"]:
+        return statistic_of(
+            advance,
+            params,
+            state,
+            strain,
+            frame_samples=detector.frame_samples,
+            chunk_samples=frames * detector.frame_samples,
+            gps_start=0.0,
+            sample_rate_hz=detector.sample_rate_hz,
+        ).value
+
+    return run

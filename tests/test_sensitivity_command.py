@@ -1,0 +1,129 @@
+"""The measurement as a user runs it: files, scores, figures and page from one command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY
+
+from ligo_cpc_snn import evaluate
+from ligo_cpc_snn.config.compose import load, load_root
+from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.config.roots import EVALUATION
+from ligo_cpc_snn.evaluation.challenge import Events, read_injections, segment_spans, write_events
+from ligo_cpc_snn.reports.published import PUBLISHED
+from ligo_cpc_snn.reports.sensitivity_files import read_sensitivity
+from ligo_cpc_snn.wiring.campaign import run_campaign
+
+DATA = [setting for setting in TINY if setting.startswith("data.")]
+SMALL = [
+    *DATA,
+    "data.signals.population.distance_kind=chirp",
+    "data.signals.population.distance.low=50",
+    "data.signals.population.distance.high=350",
+    "background_seconds=600",
+    "foreground_seconds=300",
+    "injections.spacing_seconds=8",
+    "injections.edge_seconds=6",
+    "noise_lowest_hz=20",
+    "runtime.platform=cpu",
+    "false_alarm_rates_per_month=[1000,10000,100000]",
+    "published=ds1",
+]
+
+
+def settings(folder: Path, *more: str):
+    return load_root([*SMALL, f"output_dir={folder}", *more], EVALUATION)
+
+
+def some_search(folder: Path, events: Path, spread: float) -> None:
+    """Events at the injections' SNRs, give or take, among quieter ones."""
+    rng = np.random.default_rng(0)
+    events.mkdir()
+    table, _ = read_injections(folder / "injections.hdf")
+    for kind in ("background", "foreground"):
+        gps = np.concatenate([rng.uniform(*s, 60) for s in segment_spans(folder / f"{kind}.hdf")])
+        statistic = 4 + rng.exponential(0.5 * spread, gps.size)
+        if kind == "foreground":
+            own = table["network_snr"] + rng.normal(0, spread, table["tc"].size)
+            gps = np.concatenate([gps, table["tc"] + rng.normal(0, 0.01, own.size)])
+            statistic = np.concatenate([statistic, own])
+        write_events(events / f"{kind}.hdf", Events(gps, statistic, np.full(gps.size, 0.3)))
+
+
+def test_a_measurement_from_settings_to_page(tmp_path) -> None:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    assert run_campaign(settings(folder), folder, tmp_path) == 0
+    assert "No search was run" in (folder / "report.html").read_text()
+    made = (folder / "foreground.hdf").stat().st_mtime_ns
+    for name, spread in (("good", 0.5), ("poor", 3.0)):
+        some_search(folder, tmp_path / name, spread)
+    both = f"events={{good: {tmp_path / 'good'}, poor search: {tmp_path / 'poor'}}}"
+    assert run_campaign(settings(folder, both), folder, tmp_path) == 0
+    assert (folder / "foreground.hdf").stat().st_mtime_ns == made
+    told = json.loads((folder / "sensitivity.json").read_text())
+    assert list(told["searches"]) == ["good", "poor search"]
+    reached = {
+        name: {r["false_alarms"]["asked_per_month"]: r["distance"] for r in search["rates"]}
+        for name, search in told["searches"].items()
+    }
+    assert list(reached["good"]) == [10000.0, 100000.0]
+    assert reached["good"][1e4] > reached["poor search"][1e4] > 0
+    assert list(told["searches"]["good"]["refused"]) == ["1000"]
+    assert sorted(path.stem for path in (folder / "figures").iterdir()) == [
+        "breakdown", "efficiency", "found_missed", "sensitive_distance", "timing",
+    ]  # fmt: skip
+    page = (folder / "report.html").read_text()
+    assert "could not be drawn" not in page
+    assert "poor search" in page
+    assert "4320 and above" in page
+    files = read_sensitivity(folder)
+    good = files.searches[0]
+    assert good.found.sum() == good.reference["found"]
+    assert files.injections["network_snr"].size == told["injections"]
+
+
+def test_the_command_says_what_it_takes() -> None:
+    command = [sys.executable, "-m", "ligo_cpc_snn.evaluate", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "searches=[" in told
+    assert "mlgwsc1_ds1" in told
+
+
+@pytest.mark.parametrize(
+    "setting,message",
+    [
+        ("published=ds9", "published=ds9: expected one of ds1, ds3, ds4"),
+        ("false_alarm_rates_per_month=[10,1]", "expected one or more, above 0, increasing"),
+        ("noise_sets=[everything]", "expected one or more of training, validation, test"),
+        ("injections.spacing_seconds=0", "expected more than 0"),
+        ("data.source=recoloured", "takes synthetic or real noise"),
+        ("backgroundseconds=3", "did you mean background_seconds"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(tmp_path, setting, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        settings(tmp_path, setting)
+
+
+def test_populations_fill_the_same_keys_as_in_training(tmp_path) -> None:
+    ours = settings(tmp_path).data.signals.population
+    challenge = load_root(["+population=mlgwsc1_ds3"], EVALUATION).data.signals
+    assert challenge == load(["+population=mlgwsc1_ds3"]).data.signals
+    assert ours != challenge.population
+
+
+def test_space_is_asked_for_before_anything_is_made(tmp_path) -> None:
+    cfg = settings(tmp_path / "m")
+    assert evaluate.bytes_needed(cfg) == round(1.05 * 8 * 900 * 512 * 2)
+
+
+def test_published_distances_fall_with_the_rate() -> None:
+    for searches in PUBLISHED.values():
+        for values in searches.values():
+            known = [value for value in values if value == value]
+            assert known == sorted(known)
