@@ -4,7 +4,7 @@ from typing import Any
 
 from flax import nnx
 
-from ligo_cpc_snn.config.schema import ModelConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.models.detector import Detector
 from ligo_cpc_snn.search.trained import TrainedDetector
 

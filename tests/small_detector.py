@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from ligo_cpc_snn.config.schema import (
+from ligo_cpc_snn.config.model_schema import (
     BridgeConfig,
     ContextConfig,
     EncoderConfig,

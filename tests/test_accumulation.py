@@ -8,10 +8,9 @@ import numpy as np
 import optax
 import pytest
 
+from ligo_cpc_snn.config.model_schema import BridgeKind, ModelConfig
 from ligo_cpc_snn.config.schema import (
-    BridgeKind,
     InfoNceConfig,
-    ModelConfig,
     Negatives,
     OptimiserConfig,
     PhaseConfig,

@@ -17,7 +17,8 @@ import numpy as np
 import optax
 import pytest
 
-from ligo_cpc_snn.config.schema import BridgeKind, CheckpointConfig
+from ligo_cpc_snn.config.model_schema import BridgeKind
+from ligo_cpc_snn.config.schema import CheckpointConfig
 from ligo_cpc_snn.training.checkpoint_record import (
     ArchitectureMismatchError,
     CheckpointError,

@@ -33,7 +33,7 @@ WRONG_VALUES = {
     "data.detectors=H1": "data.detectors=H1: expected a list",
     "data=3": "data=3: expected a section of keys",
     "model.encoder.kind=null": "expected one of conv, patch",
-    "model.encoder.kind=cnv": "expected one of conv, patch; did you mean conv?",
+    "model.encoder.kind=cnv": "expected one of conv, patch, multirate; did you mean conv?",
     "resume=Must": "expected one of never, auto, must; did you mean must?",
     "trackers.progress=perhaps": "expected true or false",
     "runtime.memory_budget_gb=much": "expected a number or null",

@@ -9,7 +9,7 @@ import pytest
 import spyx.nn
 from flax import nnx
 
-from ligo_cpc_snn.config.schema import (
+from ligo_cpc_snn.config.model_schema import (
     BridgeConfig,
     BridgeInput,
     BridgeKind,

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from scipy import signal
 
-from ligo_cpc_snn.config.schema import EncoderConfig, EncoderKind
+from ligo_cpc_snn.config.model_schema import EncoderConfig, EncoderKind
 from ligo_cpc_snn.models.multirate import Layout, MultirateEncoder, anti_alias, layout_of
 from ligo_cpc_snn.models.multirate_filters import filters_of
 from ligo_cpc_snn.signals.filter_bank import choose_templates

@@ -8,7 +8,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ligo_cpc_snn.config.schema import ModelConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.models.detector import Detector
 from ligo_cpc_snn.search.event import (
     WARM_UP_SECONDS,

@@ -21,8 +21,8 @@ from small_detector import RATE, noise, small_detector, small_model
 from ligo_cpc_snn.config import search_arguments
 from ligo_cpc_snn.config.compose import load, load_root
 from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.roots import EVALUATION, SEARCH
-from ligo_cpc_snn.config.schema import DetectorFusion
 from ligo_cpc_snn.config.search_arguments import to_overrides
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.search import engine

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_detector import NAMES, RATE, noise, part, small_detector, small_model
 
 from ligo_cpc_snn.conditioning.whitening import whiten
-from ligo_cpc_snn.config.schema import BridgeConfig, BridgeKind, DetectorFusion, Neuron
+from ligo_cpc_snn.config.model_schema import BridgeConfig, BridgeKind, DetectorFusion, Neuron
 from ligo_cpc_snn.search.engine import Engine, Searched
 from ligo_cpc_snn.search.feeding import Feeder, prefetched
 from ligo_cpc_snn.search.throughput import Meter, Throughput

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_detector import RATE, small_detector
 
-from ligo_cpc_snn.config.schema import Neuron
+from ligo_cpc_snn.config.model_schema import Neuron
 from ligo_cpc_snn.search import feature_slides
 from ligo_cpc_snn.search.consistency import slide_consistency
 from ligo_cpc_snn.search.feature_slides import slide_background

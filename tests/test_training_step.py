@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tiny import tiny
 
-from ligo_cpc_snn.config.schema import BridgeKind, ContextKind, Neuron, Schedule, SnrRange
+from ligo_cpc_snn.config.model_schema import BridgeKind, ContextKind, Neuron
+from ligo_cpc_snn.config.schema import Schedule, SnrRange
 from ligo_cpc_snn.dataset.banks import (
     Banks,
     SignalBank,

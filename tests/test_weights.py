@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tiny import tiny
 
-from ligo_cpc_snn.config.schema import Neuron
+from ligo_cpc_snn.config.model_schema import Neuron
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.search import weights
 from ligo_cpc_snn.search.parameters import WeightsError, named

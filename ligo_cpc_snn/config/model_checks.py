@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ligo_cpc_snn.config.schema import BridgeKind, Config, EncoderKind
+from ligo_cpc_snn.config.model_schema import BridgeKind, EncoderKind
+from ligo_cpc_snn.config.schema import Config
 
 
 def frame_samples(cfg: Config) -> int:

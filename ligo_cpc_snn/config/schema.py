@@ -1,4 +1,5 @@
-"""Every setting of a run, with its default and its unit; those of the data in `data_schema`.
+"""Every setting of a run, with its default and its unit; those of the
+data in `data_schema`, of the network in `model_schema`.
 
 No JAX here: a config is read, checked and printed before JAX is imported. YAML
 files in `conf/` hold differences from these defaults. Checks that need one
@@ -12,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from ligo_cpc_snn.config.data_schema import DataConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.config.requirement import require
 
 
@@ -25,71 +27,9 @@ class Platform(Enum):
     mps = "mps"
 
 
-class EncoderKind(Enum):
-    """`multirate`: quadrature filters at two rates, for signals longer than a frame."""
-
-    conv = "conv"
-    patch = "patch"
-    multirate = "multirate"
-
-
-class InitialFilters(Enum):
-    """Where the filters of a multirate encoder begin: noise, or the training signals."""
-
-    random = "random"
-    signals = "signals"
-
-
-class DetectorFusion(Enum):
-    """`shared`: one encoder per detector, same weights; `joint`: detectors as channels."""
-
-    shared = "shared"
-    joint = "joint"
-
-
-class ContextKind(Enum):
-    glr = "glr"
-    gru = "gru"
-    conv = "conv"
-
-
 class Negatives(Enum):
     sequence = "sequence"
     batch = "batch"
-
-
-class BridgeKind(Enum):
-    temporal_contrast = "temporal_contrast"
-    threshold = "threshold"
-    rate = "rate"
-    latency = "latency"
-    none = "none"
-
-
-class BridgeInput(Enum):
-    latents = "latents"
-    context = "context"
-
-
-class Neuron(Enum):
-    """Neurons of `spyx.nn`; `none`: leaky units that pass a number on in place of spikes."""
-
-    LIF = "LIF"
-    ALIF = "ALIF"
-    CuBaLIF = "CuBaLIF"
-    RLIF = "RLIF"
-    RCuBaLIF = "RCuBaLIF"
-    none = "none"
-
-
-class Surrogate(Enum):
-    """Surrogate gradients of `spyx.axn`."""
-
-    arctan = "arctan"
-    superspike = "superspike"
-    triangular = "triangular"
-    tanh = "tanh"
-    boxcar = "boxcar"
 
 
 class Schedule(Enum):
@@ -127,96 +67,6 @@ class RuntimeConfig:
             0 < self.memory_fraction <= 1,
             f"runtime.memory_fraction={self.memory_fraction}: expected a number in (0, 1]",
         )
-
-
-@dataclass
-class EncoderConfig:
-    kind: EncoderKind = EncoderKind.patch
-    detectors: DetectorFusion = DetectorFusion.shared
-    features: int = 64
-    saturation: float = 10.0  # whitened strain is bent to stay within +- this: glitches
-    patch: int = 32  # samples per frame, of which `stride` are new
-    stride: int = 16
-    conv_kernels: list[int] = field(default_factory=lambda: [32, 4])  # multiples of stride
-    conv_strides: list[int] = field(default_factory=lambda: [8, 2])
-    # Of `multirate`: `features` pairs of filters, their amplitudes taken every `step` samples.
-    initial: InitialFilters = InitialFilters.signals
-    step: int = 2  # divides slow_decimation, which divides stride
-    fast_seconds: float = 0.17  # filtered at the full rate
-    slow_seconds: float = 1.5  # of strain seen in all, before that at the decimated rate
-    after_seconds: float = 0.025  # of a signal after its merger: the ringdown
-    slow_decimation: int = 4
-    fast_rank: int = 20  # basis filters
-    slow_rank: int = 48
-
-    def __post_init__(self) -> None:
-        counts = ("features", "patch", "stride", "step", "slow_decimation", "fast_rank")
-        for name in (*counts, "slow_rank"):
-            value = getattr(self, name)
-            require(value >= 1, f"model.encoder.{name}={value}: expected 1 or more")
-        for name in ("fast_seconds", "slow_seconds", "after_seconds"):
-            value = getattr(self, name)
-            require(value > 0, f"model.encoder.{name}={value}: expected more than 0")
-        require(
-            self.saturation > 0, f"model.encoder.saturation={self.saturation}: expected more than 0"
-        )
-
-
-@dataclass
-class ContextConfig:
-    kind: ContextKind = ContextKind.glr
-    features: int = 64
-    # Causal convolutions before the recurrence, in frames; latents stay local, so that
-    # InfoNCE cannot copy the strain that latents of neighbouring frames share.
-    dilations: list[int] = field(default_factory=lambda: [1, 2, 4])
-
-
-@dataclass
-class BridgeConfig:
-    kind: BridgeKind = BridgeKind.temporal_contrast
-    input: BridgeInput = BridgeInput.context
-    threshold: float = 0.5  # initial value, in units of the normalised latents
-    levels: int = 1  # of `threshold`: channels per latent, whose thresholds begin
-    spacing: float = 1.0  # this far apart
-    surrogate: Surrogate = Surrogate.arctan
-    slope: float = 2.0
-    latency_frames: int = 8  # block in which `latency` places its one spike
-    silent_below: float = 0.005  # spike rates reported as faults
-    saturated_above: float = 0.6
-
-    def __post_init__(self) -> None:
-        for name in ("threshold", "levels", "spacing", "slope", "latency_frames"):
-            value = getattr(self, name)
-            require(value > 0, f"model.bridge.{name}={value}: expected more than 0")
-
-
-@dataclass
-class SnnConfig:
-    neuron: Neuron = Neuron.LIF
-    widths: list[int] = field(default_factory=lambda: [128, 128])
-    surrogate: Surrogate = Surrogate.arctan
-    slope: float = 2.0
-    readout_seconds: float = 0.05  # time constant of the leaky readout
-    exchangeable: bool = False  # the first weights are the same for all detectors at first
-
-    def __post_init__(self) -> None:
-        for name in ("slope", "readout_seconds"):
-            value = getattr(self, name)
-            require(value > 0, f"model.snn.{name}={value}: expected more than 0")
-
-
-@dataclass
-class ModelConfig:
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    context: ContextConfig = field(default_factory=ContextConfig)
-    bridge: BridgeConfig = field(default_factory=BridgeConfig)
-    snn: SnnConfig = field(default_factory=SnnConfig)
-    # After silence, before the statistic is used: in training, evaluation and search.
-    warm_up_seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        value = self.warm_up_seconds
-        require(value >= 0, f"model.warm_up_seconds={value}: expected 0 or more")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 from spyx.axn import Activation
 
-from ligo_cpc_snn.config.schema import BridgeConfig, BridgeKind
+from ligo_cpc_snn.config.model_schema import BridgeConfig, BridgeKind
 from ligo_cpc_snn.models.surrogate import build_surrogate
 from ligo_cpc_snn.types import Latents, Spikes, State
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.config.schema import ContextConfig, ContextKind
+from ligo_cpc_snn.config.model_schema import ContextConfig, ContextKind
 from ligo_cpc_snn.models.causal import DilatedMix
 from ligo_cpc_snn.types import Latents, State
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from ligo_cpc_snn.config.schema import BridgeInput, DetectorFusion, ModelConfig
+from ligo_cpc_snn.config.model_schema import BridgeInput, DetectorFusion, ModelConfig
 from ligo_cpc_snn.models.bridge import build_bridge
 from ligo_cpc_snn.models.context import build_context
 from ligo_cpc_snn.models.encoder import build_encoder

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.config.schema import EncoderConfig, EncoderKind
+from ligo_cpc_snn.config.model_schema import EncoderConfig, EncoderKind
 from ligo_cpc_snn.models.causal import StridedConv
 from ligo_cpc_snn.models.multirate import MultirateEncoder, layout_of
 from ligo_cpc_snn.types import Latents, State

@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.config.schema import EncoderConfig
+from ligo_cpc_snn.config.model_schema import EncoderConfig
 from ligo_cpc_snn.types import Latents, State
 
 ANTI_ALIAS_TAPS = 8  # per sample of the decimated strain

@@ -14,7 +14,7 @@ import spyx.nn
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.config.schema import Neuron, SnnConfig
+from ligo_cpc_snn.config.model_schema import Neuron, SnnConfig
 from ligo_cpc_snn.models.graded import LeakyUnit
 from ligo_cpc_snn.models.lif import lif
 from ligo_cpc_snn.models.surrogate import build_surrogate

@@ -3,7 +3,7 @@
 import spyx.axn
 from spyx.axn import Activation
 
-from ligo_cpc_snn.config.schema import Surrogate
+from ligo_cpc_snn.config.model_schema import Surrogate
 
 _FACTORIES = {
     Surrogate.arctan: spyx.axn.arctan,

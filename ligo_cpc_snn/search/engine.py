@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Float16, Float32
 
-from ligo_cpc_snn.config.schema import DetectorFusion
+from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.search.feeding import About, Chunk, Feeder, prefetched
 from ligo_cpc_snn.search.side_by_side import advance_all, initial_state, warm_up_frames
 from ligo_cpc_snn.search.throughput import Meter, Throughput

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ligo_cpc_snn.config.schema import ModelConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.models.detector import Detector
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.config.schema import BridgeKind
+from ligo_cpc_snn.config.model_schema import BridgeKind
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.types import State
 

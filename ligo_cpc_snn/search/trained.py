@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from ligo_cpc_snn.config.schema import ModelConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.models.detector import Detector
 
 

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ligo_cpc_snn.config.schema import ModelConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.search.parameters import WeightsError, named, parameter_shapes, place
 from ligo_cpc_snn.search.run_weights import read_run
 from ligo_cpc_snn.search.trained import TrainedDetector

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ligo_cpc_snn.config.schema import InfoNceConfig, ModelConfig, PhaseConfig
+from ligo_cpc_snn.config.model_schema import ModelConfig
+from ligo_cpc_snn.config.schema import InfoNceConfig, PhaseConfig
 from ligo_cpc_snn.models.detector import Detection, Detector, Representation
 from ligo_cpc_snn.objectives.detection import detection_loss, firing_rates, rate_penalty
 from ligo_cpc_snn.objectives.infonce import Anchors, InfoNceHeads

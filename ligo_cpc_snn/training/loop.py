@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ligo_cpc_snn.config.schema import BridgeConfig, TrainingConfig
+from ligo_cpc_snn.config.model_schema import BridgeConfig
+from ligo_cpc_snn.config.schema import TrainingConfig
 from ligo_cpc_snn.training.learner import PARTS, Params
 from ligo_cpc_snn.training.mining import Mining
 from ligo_cpc_snn.training.phases import Phase, phase_at

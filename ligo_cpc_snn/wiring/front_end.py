@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ligo_cpc_snn.config.schema import Config, EncoderKind, InitialFilters
+from ligo_cpc_snn.config.model_schema import EncoderKind, InitialFilters
+from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.banks import Banks
 from ligo_cpc_snn.dataset.sampling import draw_noise_windows
 from ligo_cpc_snn.models.multirate import MultirateEncoder, layout_of

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ligo_cpc_snn.config.schema import DetectorFusion
+from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import BackgroundConfig, SearchConfig
 from ligo_cpc_snn.runtime.devices import memory_budget_bytes
 from ligo_cpc_snn.search.contributions import contributions
