@@ -73,16 +73,17 @@ def _detector(name: str, cfg: CampaignConfig, folder: Path, cache_dir: Path) -> 
         )
     base = SearchConfig(detector=name)
     print_of_it = fingerprint(detector)[:16]
+    # One for all files: it is compiled once.
+    engine = Engine(
+        detector,
+        chunk_seconds=base.chunk_seconds,
+        streams=base.streams,
+        psd_seconds=base.psd_seconds,
+        keep_features=False,
+    )
 
     def search(strain: Path, events: Path) -> dict[str, Any]:
         settings = replace(base, strain=StrainInput(files=[str(strain)]))
-        engine = Engine(
-            detector,
-            chunk_seconds=settings.chunk_seconds,
-            streams=settings.streams,
-            psd_seconds=settings.psd_seconds,
-            keep_features=False,
-        )
         progress = Progress(folder / f"progress_{strain.stem}_{print_of_it}", {})
         with opened(settings.strain, wanted_of(settings, detector), cache_dir) as plan:
             found = search_plan(plan, engine, progress)

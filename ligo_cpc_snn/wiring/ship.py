@@ -22,6 +22,7 @@ def ship(
     dtype: Literal["float32", "float16"] = "float32",
     limits: Sequence[str] = (),
     sensitivity: Path | None = None,
+    threshold: float | None = None,
     folder: Path = SHIPPED,
 ) -> Path:
     """Write `<name>.safetensors` and `<name>.md`.
@@ -32,6 +33,7 @@ def ship(
         dtype: of the parameters in the file.
         limits: added to those of the card.
         sensitivity: sensitivity.json of a campaign that searched with this run.
+        threshold: of the statistic, above which a search tells triggers.
         folder: of shipped detectors.
 
     Raises:
@@ -42,6 +44,8 @@ def ship(
     if sensitivity is not None:
         measured = read_sensitivity(sensitivity, Path(run).name)
         card["numbers"] = card.get("numbers", {}) | {"sensitivity": measured}
+    if threshold is not None:
+        card["search_threshold"] = threshold
     detector = replace(detector, name=name, card=card)
     path = save_detector(folder / f"{name}.safetensors", detector, dtype)
     size = path.stat().st_size
@@ -100,6 +104,7 @@ def model_card(detector: TrainedDetector) -> str:
                 "PSD segment (s)": detector.psd_segment_seconds,
                 "time offset (s)": round(detector.time_offset_seconds, 4),
                 "warm-up (s)": detector.warm_up_seconds,
+                "threshold of a search": card.get("search_threshold"),
             },
         ),
         _section("Timing, validation injections", numbers.get("timing", {})),
@@ -174,6 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32")
     parser.add_argument("--limit", action="append", default=[], help="a line for the card")
     parser.add_argument("--sensitivity", type=Path, help="sensitivity.json of a campaign")
+    parser.add_argument("--threshold", type=float, help="of the statistic, for triggers")
     given = parser.parse_args(arguments)
     try:
         path = ship(
@@ -182,6 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
             dtype=given.dtype,
             limits=given.limit,
             sensitivity=given.sensitivity,
+            threshold=given.threshold,
         )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
