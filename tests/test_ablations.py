@@ -39,17 +39,31 @@ def test_every_variant_composes_and_takes_the_same_steps(tmp_path):
         phases = cfg.training.pretrain, cfg.training.probe, cfg.training.finetune
         assert sum(phase.steps for phase in phases) == 1200
         assert (cfg.run_dir, cfg.name) == (str(run.folder), run.folder.name)
-    assert by_name["cpc_off"].training.finetune.steps == 1200
+    without = by_name["cpc_off"].training
+    assert (without.pretrain.steps, without.probe.steps, without.finetune.steps) == (0, 57, 1143)
     frozen = by_name["cpc_frozen"].training
-    assert (frozen.pretrain.steps, frozen.finetune.train_encoder) == (150, False)
+    assert (frozen.pretrain.steps, frozen.probe.steps) == (150, 1050)
+    assert not frozen.probe.train_encoder
     assert by_name["bridge_rate"].model.bridge.kind.value == "rate"
     assert by_name["neuron_rlif"].model.snn.neuron.value == "RLIF"
 
 
 def test_an_experiment_without_pretraining_lends_steps_to_it():
     steps = budget([*TINY, "training.pretrain.steps=0", "training.probe.steps=0"])
-    assert steps == {"total": 8, "pretrain": 1, "probe": 0, "rest": 7, "after": 7}
-    assert budget(TINY) == {"total": 16, "pretrain": 4, "probe": 4, "rest": 8, "after": 12}
+    assert steps["pretrain"] == 1
+    assert (steps["probe"], steps["finetune"], steps["after"]) == (0, 8, 7)
+    steps = budget(TINY)  # 4, 4 and 8
+    assert (steps["pretrain"], steps["probe"], steps["finetune"]) == (4, 5, 11)
+    assert (steps["later_probe"], steps["later_finetune"]) == (4, 8)
+
+
+def test_a_large_probe_leaves_all_variants_their_steps(tmp_path):
+    planned = plan(["+experiment=bbh_gaussian"], VARIANTS[1:4], [0], tmp_path)
+    for run in planned:
+        training = load(run.command[3:]).training
+        phases = training.pretrain, training.probe, training.finetune
+        assert sum(phase.steps for phase in phases) == 3600
+        assert training.probe.steps > training.finetune.steps
 
 
 def test_variants_of_the_same_settings_are_one_run(tmp_path):

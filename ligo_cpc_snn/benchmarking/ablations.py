@@ -24,8 +24,7 @@ INTERRUPTED = 130
 class Variant(NamedTuple):
     """What is varied, the name in folder and table, and overrides.
 
-    `{total}`, `{pretrain}` and `{probe}` stand for steps of the experiment (see `budget`),
-    `{rest}` for those of the total that the two leave, `{after}` for those after pretraining.
+    Names in braces stand for steps, see `budget`.
     """
 
     group: str
@@ -40,8 +39,8 @@ VARIANTS = (
         "cpc_on",
         (
             "training.pretrain.steps={pretrain}",
-            "training.probe.steps={probe}",
-            "training.finetune.steps={rest}",
+            "training.probe.steps={later_probe}",
+            "training.finetune.steps={later_finetune}",
             "training.finetune.infonce_weight=0.1",
         ),
     ),
@@ -50,8 +49,8 @@ VARIANTS = (
         "cpc_off",
         (
             "training.pretrain.steps=0",
-            "training.probe.steps=0",
-            "training.finetune.steps={total}",
+            "training.probe.steps={probe}",
+            "training.finetune.steps={finetune}",
             "training.finetune.infonce_weight=0",
         ),
     ),
@@ -60,10 +59,8 @@ VARIANTS = (
         "cpc_frozen",
         (
             "training.pretrain.steps={pretrain}",
-            "training.probe.steps=0",
-            "training.finetune.steps={after}",
-            "training.finetune.infonce_weight=0",
-            "training.finetune.train_encoder=false",
+            "training.probe.steps={after}",
+            "training.finetune.steps=0",
         ),
     ),
     Variant("bridge", "bridge_none", ("model.bridge.kind=none",)),
@@ -94,20 +91,28 @@ class Planned(NamedTuple):
 
 
 def budget(common: Sequence[str]) -> dict[str, int]:
-    """Return the steps of an experiment, which all its variants take in all.
+    """Return the steps of the phases; all variants take as many in all as the experiment.
 
-    One that does not pretrain lends a fifth of them to pretraining and a tenth to the probe.
+    `pretrain` are the experiment's own, or a fifth of the total; `after` those that they leave.
+    Probe (frozen encoder) and fine-tuning keep the experiment's proportion: `probe` and
+    `finetune` share the total, `later_probe` and `later_finetune` what pretraining leaves. So
+    each variant has the learning rates and the SNRs that the experiment has in that phase.
     """
     training = load(list(common)).training
-    phases = (training.pretrain.steps, training.probe.steps, training.finetune.steps)
-    total, pretrain, probe = sum(phases), phases[0] or sum(phases) // 5, phases[1]
-    probe = probe or total // 10
+    own, probe, finetune = (
+        phase.steps for phase in (training.pretrain, training.probe, training.finetune)
+    )
+    total = own + probe + finetune
+    pretrain = own or total // 5
+    after = total - pretrain
+    share = probe / max(probe + finetune, 1)
     return {
-        "total": total,
         "pretrain": pretrain,
-        "probe": probe,
-        "rest": total - pretrain - probe,
-        "after": total - pretrain,
+        "after": after,
+        "probe": round(share * total),
+        "finetune": total - round(share * total),
+        "later_probe": round(share * after),
+        "later_finetune": after - round(share * after),
     }
 
 
