@@ -11,7 +11,6 @@ from ligo_cpc_snn.search.record import (
     ANALYSED,
     LEFT_OUT,
     WARM_UP,
-    YEAR,
     BackgroundRecord,
     SearchedSpan,
     SearchRecord,
@@ -21,6 +20,7 @@ from ligo_cpc_snn.search.stream import Statistic
 from ligo_cpc_snn.search.triggers import Triggers
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.strain.segments import StrainSegment
+from ligo_cpc_snn.units import YEAR_SECONDS
 from ligo_cpc_snn.wiring.candidates import Around, write_candidates
 
 RATE, FRAME, OFFSET = 2048, 1 / 128, 0.02  # Hz, s, s
@@ -104,13 +104,13 @@ def triggers(rng: np.random.Generator, searched: list[SearchedSpan], found: int)
 def ranked(table: TriggerTable, background: np.ndarray, seconds: float, own: float) -> TriggerTable:
     """Return the table with rates of the simplest kind: (louder + 1) over the live time."""
     louder = np.count_nonzero(background >= table.statistic[:, None], axis=1)
-    far = (louder + 1) / seconds * YEAR
+    far = (louder + 1) / seconds * YEAR_SECONDS
     return table._replace(
         far_per_year=far,
         ifar_years=1 / far,
         far_low_per_year=np.where(louder > 0, 0.6 * far, 0.0),
         far_high_per_year=2.3 * far,
-        p_value=1 - np.exp(-far * own / YEAR),
+        p_value=1 - np.exp(-far * own / YEAR_SECONDS),
     )
 
 
@@ -173,7 +173,8 @@ def write_search(
         timing_seconds=0.3,
         background=BackgroundRecord(slides, seconds, 2.0, False, CONSISTENCY)
         if slides else None,
-        wall_seconds=4.9, cores=2, catalogue=events.source, events=events_in(events, searched),
+        wall_seconds=4.9, cpu_seconds=9.8, cores=2,
+        catalogue=events.source, events=events_in(events, searched),
         files=["H-H1_GWOSC_4KHZ_R1-1126259447-32.hdf5", "L-L1_GWOSC_4KHZ_R1-1126259447-32.hdf5"],
         command="ligo-search --detector bbh_o3 GW150914 GW151012 GW170104",
         versions={"ligo-cpc-snn": "0.1.0", "python": "3.11.7", "jax": "0.10.2"},

@@ -141,21 +141,28 @@ def test_training_time_counts_each_step_once(tmp_path):
 
 def test_a_distance_is_that_of_the_run_and_the_rate_asked_for(tmp_path):
     def point(rate, distance):
-        asked = {"asked_per_month": rate}
-        return {"false_alarms": asked, "distance": distance, "distance_error": 31.0}
+        alarms = {"asked_per_month": rate, "low": 0.9 * rate, "high": 1.1 * rate}
+        reach = {"distance": distance, "distance_error": 31.0}
+        return {"false_alarms": alarms, "distance_by_largest_injected": 2200.0} | reach
+
+    def search(*points):
+        return {"limits": "of a month of injections", "rates": points}
 
     searches = {
-        "matched_filter": {"rates": [point(1000.0, 2800.0)]},
-        "runs/ablations/cpc_off-seed0": {"rates": [point(100.0, 1900.0), point(1000.0, 2345.6)]},
-        "runs/ablations/cpc_on-seed0": {"rates": [point(1000.0, 0.0)]},
+        "matched_filter": search(point(1000.0, 2800.0)),
+        "runs/ablations/cpc_off-seed0": search(point(100.0, 1900.0), point(1000.0, 2345.6)),
+        "runs/ablations/cpc_on-seed0": search(point(1000.0, 0.0)),
     }
     file = tmp_path / "sensitivity.json"
     file.write_text(json.dumps({"searches": searches}))
-    assert sensitive_distance(file, "cpc_off-seed0") == (2345.6, 31.0)
+    limits = "of a month of injections"
+    assert sensitive_distance(file, "cpc_off-seed0") == (2345.6, 31, 2200, 900, 1100, limits)
     assert sensitive_distance(file, "cpc_on-seed0") is None  # found nothing
     assert sensitive_distance(file, "other") is None
     finish(tmp_path / "cpc_off-seed0")
-    assert "2346 ± 31" in markdown_table([read_row("", "", 0, tmp_path / "cpc_off-seed0", file)])
+    table = markdown_table([read_row("", "", 0, tmp_path / "cpc_off-seed0", file)])
+    assert "| 2346 ± 31 | 2200 | 900 to 1100 |" in table
+    assert "d_max and Mc_max of a month of injections" in table
 
 
 def test_finished_runs_are_left_alone_failed_ones_are_named_and_the_rest_goes_on(

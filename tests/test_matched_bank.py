@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.search.matched import __main__ as command
 from ligo_cpc_snn.search.matched.bank import (
     PARAMETERS,
     TemplateBank,
@@ -79,6 +81,38 @@ def test_the_seed_decides_and_the_file_keeps(bank: TemplateBank, tmp_path: Path)
     assert not np.array_equal(other.parameters["mass_1"][:3], bank.parameters["mass_1"][:3])
     assert again.ranges == bank.ranges
     assert (again.lowest_hz, again.psd, again.seed) == (20.0, bank.psd, 3)
+
+
+@pytest.mark.parametrize(
+    "option,there",
+    [
+        ("--masses 30 60", "--masses 60.0: the bank .* has 50.0"),
+        ("--spin 0.5", "--spin 0.5: the bank .* has 0.0"),
+        ("--minimal-match 0.9", "--minimal-match 0.9: the bank .* has 0.97"),
+        ("--asd ASD", "--asd curve.*: the bank .* has "),
+    ],
+)
+def test_options_that_contradict_a_bank_are_refused(
+    option: str, there: str, tmp_path: Path
+) -> None:
+    some = {name: np.full(2, x) for name, x in zip(PARAMETERS, (40.0, 35.0, 0.0, 0.0), strict=True)}
+    TemplateBank(some, RANGES, 20.0, CURVE.name, 3).save(tmp_path / "bank.hdf")
+    np.savetxt(tmp_path / "curve.txt", [[10.0, 1e-23], [2000.0, 1e-23]])
+    words = option.replace("ASD", str(tmp_path / "curve.txt")).split()
+    files = [str(tmp_path / name) for name in ("strain.hdf", "events.hdf")]
+    given = [*files, "--bank", str(tmp_path / "bank.hdf"), *words]
+    with pytest.raises(UserError, match=there):
+        command._run(command._parser().parse_args(given))
+
+
+def test_a_bank_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    some = {name: np.ones(2) for name in PARAMETERS}
+    TemplateBank(some, RANGES, 20.0, "x", 3).save(tmp_path / "bank.hdf")
+    broken = TemplateBank({"mass_1": np.ones(2)}, RANGES, 20.0, "x", 3)
+    with pytest.raises(KeyError):
+        broken.save(tmp_path / "bank.hdf")
+    assert load_bank(tmp_path / "bank.hdf").size == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["bank.hdf"]
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from ligo_cpc_snn.strain.curves import Asd
 from ligo_cpc_snn.strain.files import read_strain
 from ligo_cpc_snn.strain.noise import coloured_noise
 from ligo_cpc_snn.strain.segments import StrainSegment
+from ligo_cpc_snn.units import YEAR_SECONDS
 
 GOLDEN_FOLDER = Path(__file__).parent / "golden"
 GOLDEN = json.loads((GOLDEN_FOLDER / "matched.json").read_text())
@@ -211,14 +212,18 @@ def test_the_search_finds_a_signal_and_its_background_does_not(
             dataset.attrs.update({"start_time": START, "delta_t": 1 / RATE})
     BANK.save(tmp_path / "bank.hdf")
     said = run_matched_filter(
-        tmp_path / "in.hdf", tmp_path / "out.hdf", tmp_path / "bank.hdf", SETTINGS
+        tmp_path / "in.hdf", tmp_path / "out.hdf", tmp_path / "bank.hdf", SETTINGS, slides=5
     )
     assert said["events"] == events.gps.size
+    assert said["background_seconds"] == 5 * 64
     assert said["templates"] == 11
     with h5py.File(tmp_path / "out.hdf") as file:
         np.testing.assert_allclose(file["time"][()], events.gps, atol=1e-6)
         np.testing.assert_allclose(file["stat"][()], events.statistic, atol=1e-5)
         assert set(file["var"][()]) == {0.3}
+        rates = file["far_per_year"][()]
+        assert rates[best] == pytest.approx(YEAR_SECONDS / 320)
+        assert rates.max() > rates[best]
 
 
 def test_strain_too_short_is_left_out(

@@ -1,8 +1,9 @@
-"""`ligo-search`: its command line, a search that is killed and continued."""
+"""`ligo-search`: what it writes, a search that is killed and continued."""
 
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,21 +15,21 @@ import h5py
 import numpy as np
 import pytest
 from flax import nnx
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_detector import RATE, noise, small_detector, small_model
 
-from ligo_cpc_snn.config import search_arguments
-from ligo_cpc_snn.config.compose import load, load_root
-from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.config.compose import load_root
 from ligo_cpc_snn.config.model_schema import DetectorFusion
-from ligo_cpc_snn.config.roots import EVALUATION, SEARCH
+from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import to_overrides
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.search import engine
+from ligo_cpc_snn.search.outputs import read_triggers
+from ligo_cpc_snn.search.throughput import Throughput
 from ligo_cpc_snn.search.weights import save_detector
 from ligo_cpc_snn.strain import replacing
 from ligo_cpc_snn.wiring import search as wiring
+from ligo_cpc_snn.wiring import search_progress
+from ligo_cpc_snn.wiring.search_identity import OtherSearchError
 from ligo_cpc_snn.wiring.search_progress import ProgressError
 
 SEGMENTS = (1000, 1100, 1200, 1300, 1400)
@@ -47,77 +48,6 @@ def config(*arguments: str) -> SearchConfig:
     return load_root(to_overrides(arguments), SEARCH)
 
 
-def refused(*arguments: str) -> str:
-    with pytest.raises(ConfigError) as caught:
-        config(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_options_and_files_become_settings(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("a.hdf").touch()
-    Path("folder").mkdir()
-    cfg = config("--detector", "bbh_o3", "a.hdf", "streams=2", "folder", "--output", "out")
-    assert (cfg.detector, cfg.strain.files) == ("bbh_o3", ["a.hdf", "folder"])
-    assert (cfg.streams, cfg.output_dir) == (2, "out")
-    cfg = config("--event", "GW150914", "--event", "GW170817")
-    assert cfg.strain.gwosc.events == ["GW150914", "GW170817"]
-    cfg = config("--start", "1187008512", "--end=1187008882", "+triggers.threshold=3")
-    assert (cfg.strain.gwosc.span, cfg.triggers.threshold) == ((1187008512, 1187008882), 3.0)
-    assert config("--follow", "in coming").follow == "in coming"
-
-
-def test_an_existing_file_wins_over_a_setting_of_its_name(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert config("streams=2").streams == 2
-    Path("streams=2").touch()
-    cfg = config("streams=2")
-    assert (cfg.streams, cfg.strain.files) == (4, ["streams=2"])
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="$"), min_size=1)
-)
-def test_any_name_survives_the_overrides_grammar(name) -> None:
-    """Spaces, commas, brackets, quotes and backslashes in names of files."""
-    text = f"strain.files=[{search_arguments.quoted(name)},{search_arguments.quoted('b')}]"
-    assert load_root([text], SEARCH).strain.files == [name, "b"]
-
-
-@pytest.mark.parametrize(
-    "arguments, said",
-    [
-        (["absent.hdf"], "absent.hdf: there is no such file or folder"),
-        (["absent/x=1.hdf"], "absent/x=1.hdf: there is no such file or folder"),
-        (["GW150914"], "for an event write --event GW150914"),
-        (["--detector"], "argument --detector: expected one argument"),
-        (["--detector", "a", "detector=b"], "detector=b: detector is given twice"),
-        (["steams=2"], "unknown key steams"),
-        (["+triggers.treshold=2"], "did you mean triggers.threshold?"),
-        (["experiment=quickstart"], "unknown key experiment"),
-        (["streams=many"], "streams=many: expected a whole number"),
-        (["streams=1,2"], "streams=1,2: several values for one run; write a list"),
-        (["--start", "soon"], "strain.gwosc.start=soon: expected a whole number or null"),
-        (["--start", "10"], "expected strain.gwosc.end (--end)"),
-        (["--end", "10"], "expected strain.gwosc.start (--start)"),
-        (["--start", "10", "--end", "5"], "expected less than the end, 5"),
-        (["--event", "GW150914", "--follow", "x"], "expected one of them"),
-    ],
-)
-def test_wrong_arguments_are_told_in_one_line(arguments, said) -> None:
-    assert said in refused(*arguments)
-
-
-def test_each_root_has_its_own_keys_and_training_keeps_its() -> None:
-    assert load_root(["name=x"], SEARCH).output_dir == "searches/x"
-    assert load_root(["+population=mlgwsc1_ds1"], EVALUATION).output_dir == "campaigns/campaign"
-    assert load(["name=x"]).run_dir == "runs/x"
-    with pytest.raises(ConfigError, match="unknown key seed"):
-        load_root(["seed=1"], SEARCH)
-
-
 def command(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ligo_cpc_snn.search", *arguments],
@@ -132,23 +62,6 @@ def command(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
-
-
-def test_errors_and_help_come_before_jax(tmp_path) -> None:
-    script = "import sys; from ligo_cpc_snn.wiring.search_command import main\n"
-    script += "code = main(); assert 'jax' not in sys.modules; sys.exit(code)"
-    for arguments, code, out, err in (
-        (["steams=2"], 1, "", "error: unknown key steams"),
-        (["-m", "streams=1,2"], 1, "", "error: --multirun is for training"),
-        (["--cfg", "job", "streams=3"], 0, "streams: 3", ""),
-        (["--help"], 0, "--follow DIR", ""),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True
-        )
-        assert (done.returncode, done.stderr.count("\n")) == (code, 1 if err else 0)
-        assert done.stderr.startswith(err)
-        assert out in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +163,68 @@ def test_what_is_done_is_not_done_again(data, whole, monkeypatch) -> None:
 def test_progress_of_another_search_is_refused(data, whole) -> None:
     with pytest.raises(ProgressError, match=r"psd_seconds: 8\.0 -> 9\.0"):
         search(data, whole, "psd_seconds=9")
-    with pytest.raises(ProgressError, match="weights: "):
-        search(data, whole, detector="other")
+
+
+def test_results_of_another_search_are_not_overwritten(data, whole, tmp_path) -> None:
+    """Other input or another detector is refused, also where progress/ was deleted."""
+    copied = tmp_path / "copied"
+    shutil.copytree(whole, copied)
+    shutil.rmtree(copied / "progress")
+    before = results(copied)
+    with pytest.raises(OtherSearchError, match=r"holds another search \(weights: .* --output"):
+        search(data, copied, detector="other")
+    (data / "more.hdf").write_bytes((data / "noise.hdf").read_bytes())
+    files = [str(data / "more.hdf"), "--detector", str(data / "small.safetensors")]
+    with pytest.raises(OtherSearchError, match=r"\(files: .*noise\.hdf -> .*more\.hdf\).* name="):
+        wiring.run_search(config(*files, *SETTINGS), copied, data / "cache")
+    cfg = config("--event", "GW150914", "--detector", str(data / "small.safetensors"), *SETTINGS)
+    with pytest.raises(OtherSearchError, match="events: none -> GW150914"):
+        wiring.run_search(cfg, copied, data / "cache")
+    assert results(copied) == before
+
+
+def test_spikes_are_kept_at_a_bit_each_and_only_for_slides(data, whole, tmp_path) -> None:
+    frames = json.loads((whole / "search.json").read_text())["seconds"]["analysed"] * 32
+    kept = sum(file.stat().st_size - 128 for file in (whole / "progress").glob("*-features-*"))
+    assert kept == pytest.approx(2 * frames, rel=0.01)  # 4 channels are one byte
+    assert search(data, tmp_path, "background.slides=0") == 0
+    assert not list((tmp_path / "progress").glob("*-features-*"))
+    with (tmp_path / "triggers.csv").open(newline="") as file:
+        assert {row["contribution_L1"] for row in csv.DictReader(file)} == {""}
+    assert search(data, tmp_path) == 0  # slides after all: features are made
+    assert results(tmp_path) == results(whole)
+
+
+def test_a_full_disk_is_told_before_the_search(data, tmp_path, monkeypatch) -> None:
+    class Free:
+        free = 1000
+
+    monkeypatch.setattr(search_progress.shutil, "disk_usage", lambda _: Free)
+    with pytest.raises(ProgressError, match=r"will take 0 MB more and its disk has 0 MB left"):
+        search(data, tmp_path)
+    assert not list((tmp_path / "progress").glob("*.npz"))
+
+
+def test_rates_that_are_bounds_are_marked_in_files_and_shown(whole, data, capsys) -> None:
+    with (whole / "triggers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with np.load(whole / "background.npz") as saved:
+        loudest = saved["statistic"].max()
+    assert [row["upper_limit"] for row in rows] == [
+        "true" if float(row["statistic"]) > loudest else "false" for row in rows
+    ]
+    table = read_triggers(whole / "triggers.hdf5")
+    marked = table._replace(upper_limit=table.statistic >= np.sort(table.statistic)[-2])
+    rates = list(wiring._loudest(marked).columns[2].cells)
+    assert [cell.startswith("< ") for cell in rates] == [True, True, False, False, False]
+
+
+def test_speed_per_core_is_strain_per_cpu_second_everywhere(whole) -> None:
+    record = json.loads((whole / "search.json").read_text())
+    engine = Throughput(**record["machine"]["engine"])
+    told = record["throughput"]["times_real_time_per_core"]
+    assert told == pytest.approx(engine.times_real_time_per_core)
+    assert told == pytest.approx(record["seconds"]["read"] / engine.cpu_seconds)
 
 
 def test_a_detector_that_sees_all_strain_jointly_has_a_background_too(data, tmp_path) -> None:

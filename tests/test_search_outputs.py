@@ -18,7 +18,6 @@ from ligo_cpc_snn.search.record import (
     ANALYSED,
     LEFT_OUT,
     WARM_UP,
-    YEAR,
     BackgroundRecord,
     SearchedSpan,
     SearchRecord,
@@ -29,6 +28,7 @@ from ligo_cpc_snn.search.triggers import Triggers
 from ligo_cpc_snn.strain.client import Client
 from ligo_cpc_snn.strain.gwosc import open_cache
 from ligo_cpc_snn.strain.segments import StrainSegment
+from ligo_cpc_snn.units import YEAR_SECONDS
 from ligo_cpc_snn.wiring.candidates import Around, write_candidates
 
 CATALOGUE = Path(__file__).parents[2] / "shared" / "data" / "catalog" / "event-versions.csv"
@@ -45,6 +45,7 @@ def _table(number: int, *, seed: int = 0) -> TriggerTable:
     return table._replace(
         far_per_year=far, ifar_years=1 / far, far_low_per_year=0 * far, far_high_per_year=3 * far,
         p_value=p_value, extrapolated=rng.random(number) < 0.5,
+        upper_limit=rng.random(number) < 0.5,
         nearest_event=tuple(f"GW{i}, é" for i in range(number)),
         nearest_event_offset_seconds=rng.normal(size=number),
     )  # fmt: skip
@@ -79,7 +80,7 @@ def test_columns_are_those_promised_with_units_and_provenance(tmp_path: Path) ->
     header = (tmp_path / "t.csv").read_text().split("\n")[0]
     assert header == (
         "time,statistic,contribution_H1,contribution_L1,far_per_year,ifar_years,far_low_per_year,"
-        "far_high_per_year,p_value,extrapolated,nearest_event,nearest_event_offset_seconds"
+        "far_high_per_year,p_value,extrapolated,upper_limit,nearest_event,nearest_event_offset_seconds"
     )
     with h5py.File(tmp_path / "t.hdf5") as file:
         assert set(file) == set(header.split(","))
@@ -149,8 +150,9 @@ def _record(**changes: object) -> SearchRecord:
         "name": "x", "detector": {"numbers": np.array([1.0, np.nan])}, "source": "files",
         "open_data": False, "spans": spans, "seconds_read": 3600.0, "threshold": 2.5,
         "machine": {"speed": np.float32(1.5)},
-        "cluster_seconds": 0.3, "timing_seconds": 0.3, "wall_seconds": 6.0, "cores": 2,
-        "background": BackgroundRecord(100, YEAR / 4, 2.0),
+        "cluster_seconds": 0.3, "timing_seconds": 0.3,
+        "wall_seconds": 6.0, "cpu_seconds": 9.0, "cores": 4,
+        "background": BackgroundRecord(100, YEAR_SECONDS / 4, 2.0),
     }  # fmt: skip
     return SearchRecord(**settings | changes)
 
@@ -163,7 +165,7 @@ def test_record_says_what_follows_from_it(tmp_path: Path) -> None:
 
     told = json.loads((tmp_path / "search.json").read_text(), parse_constant=never)
     assert told["seconds"] == {"read": 3600, "analysed": 3596, "warm_up": 4, "left_out": 3}
-    assert told["throughput"]["times_real_time_per_core"] == 300
+    assert told["throughput"]["times_real_time_per_core"] == 400
     assert told["throughput"]["strain_hours_per_minute"] == 10
     assert told["lowest_far_per_year"] == 4
     assert told["machine"] == {"speed": 1.5}

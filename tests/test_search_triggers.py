@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_detector import small_detector
 
-from ligo_cpc_snn.search.calibration import calibrate_time, timing_by_snr
+from ligo_cpc_snn.search.calibration import timing_by_snr
 from ligo_cpc_snn.search.contributions import TRIGGERS, contributions
 from ligo_cpc_snn.search.triggers import find_triggers, loudest_within
 
@@ -120,22 +120,15 @@ def test_a_detector_that_saw_its_mean_contributes_nothing(trained):
     assert np.abs(found[:, 0]).min() > 0
 
 
-def test_the_offset_is_the_median_and_errors_are_what_is_left():
+def test_errors_of_times_are_those_of_each_range_of_snr():
     rng = np.random.default_rng(3)
-    true = np.sort(rng.uniform(0, 1e4, 4001))
     snr = rng.uniform(5, 15, 4001)
     error = 0.12 + rng.standard_normal(4001) * 0.4 / snr
-    found = calibrate_time(true + error, true)
-    assert found.offset_seconds == pytest.approx(0.12, abs=0.003)
-    left = np.abs(error - np.median(error))
-    expected = np.quantile(left, [0.5, 0.9, 0.95])
-    np.testing.assert_allclose(found[1:4], expected, rtol=1e-6)
-    assert found.within_tolerance == np.mean(left <= 0.3)
-    assert found.found == 4001
-    by_snr = timing_by_snr(true + error, true, snr, edges=[0, 5, 10, 15])
-    assert list(by_snr) == [(5, 10), (10, 15)]  # nothing below 5
-    quiet, loud = by_snr.values()
-    assert quiet.offset_seconds == loud.offset_seconds == found.offset_seconds
-    assert quiet.median_error_seconds > 1.3 * loud.median_error_seconds
-    with pytest.raises(ValueError, match="no found injection"):
-        calibrate_time(true[:0], true[:0])
+    quiet, loud = timing_by_snr(error, snr, edges=[0, 5, 10, 15])  # nothing below 5
+    assert (quiet.snr_from, loud.snr_to) == (5.0, 15.0)
+    assert quiet.found + loud.found == 4001
+    away = np.abs(error[snr >= 10])
+    expected = [*np.quantile(away, [0.5, 0.95]), np.mean(away <= 0.3)]
+    np.testing.assert_allclose(loud[3:6], expected, rtol=1e-12)
+    assert quiet.error_95_seconds > 1.1 * loud.error_95_seconds
+    assert timing_by_snr(error[:0], snr[:0], edges=[0, 5]) == []

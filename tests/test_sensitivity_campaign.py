@@ -23,14 +23,14 @@ from ligo_cpc_snn.evaluation.backgrounds import (
 from ligo_cpc_snn.evaluation.campaign import make_campaign
 from ligo_cpc_snn.evaluation.campaign_settings import month_limits, settings_hash
 from ligo_cpc_snn.evaluation.challenge import (
-    Events,
     observed_seconds,
     read_events,
     read_injections,
     segment_spans,
-    write_events,
 )
 from ligo_cpc_snn.evaluation.injections import Injector, arrival_times, from_table, to_table
+from ligo_cpc_snn.search.outputs import write_events
+from ligo_cpc_snn.search.triggers import Triggers
 from ligo_cpc_snn.strain.curves import aligo_curve
 from ligo_cpc_snn.strain.segments import StrainSegment
 
@@ -149,16 +149,16 @@ def test_arrivals_are_spaced_and_keep_off_the_edges() -> None:
 
 
 def test_events_are_written_and_read(tmp_path) -> None:
-    events = Events(np.array([3.0, 1.0]), np.array([5.0, 7.0]), np.array([0.3, 0.3]))
-    write_events(tmp_path / "e.hdf", events, {"by": "test"})
-    for before, after in zip(events, read_events(tmp_path / "e.hdf"), strict=True):
-        np.testing.assert_array_equal(before, after)
+    found = Triggers(np.array([3.0, 1.0]), np.array([5.0, 7.0]), np.zeros((2, 0)))
+    write_events(tmp_path / "e.hdf", found, 0.3)
+    events = read_events(tmp_path / "e.hdf")
+    np.testing.assert_array_equal(events, [[3.0, 1.0], [5.0, 7.0], [0.3, 0.3]])
     with h5py.File(tmp_path / "bad.hdf", "w") as file:
         file["time"] = [1.0]
         file["stat"] = [1.0]
     with pytest.raises(ValueError, match="has no var"):
         read_events(tmp_path / "bad.hdf")
-    write_events(tmp_path / "n.hdf", events._replace(statistic=np.array([np.nan, 1.0])))
+    write_events(tmp_path / "n.hdf", found._replace(statistic=np.array([np.nan, 1.0])), 0.3)
     with pytest.raises(ValueError, match="not finite"):
         read_events(tmp_path / "n.hdf")
     with pytest.raises(FileNotFoundError, match="no such file"):
@@ -271,7 +271,7 @@ def test_the_same_settings_make_the_same_files_and_only_once(made, tmp_path) -> 
     again = make_campaign(small(), tmp_path)
     for ours, theirs in zip(files, again, strict=True):
         assert ours.read_bytes() == theirs.read_bytes()
-    with pytest.raises(ValueError, match=r"made with other settings .* another name="):
+    with pytest.raises(ValueError, match=r"settings \(seed was 0, is 1\): give another name="):
         make_campaign(small(seed=1), files.background.parent)
 
 

@@ -13,9 +13,11 @@ from ligo_cpc_snn import evaluate
 from ligo_cpc_snn.config.compose import load, load_root
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.roots import EVALUATION
-from ligo_cpc_snn.evaluation.challenge import Events, read_injections, segment_spans, write_events
+from ligo_cpc_snn.evaluation.challenge import read_injections, segment_spans
 from ligo_cpc_snn.reports.published import PUBLISHED
 from ligo_cpc_snn.reports.sensitivity_files import read_sensitivity
+from ligo_cpc_snn.search.outputs import write_events
+from ligo_cpc_snn.search.triggers import Triggers
 from ligo_cpc_snn.wiring.campaign import run_campaign
 
 DATA = [setting for setting in TINY if setting.startswith("data.")]
@@ -51,7 +53,8 @@ def some_search(folder: Path, events: Path, spread: float) -> None:
             own = table["network_snr"] + rng.normal(0, spread, table["tc"].size)
             gps = np.concatenate([gps, table["tc"] + rng.normal(0, 0.01, own.size)])
             statistic = np.concatenate([statistic, own])
-        write_events(events / f"{kind}.hdf", Events(gps, statistic, np.full(gps.size, 0.3)))
+        triggers = Triggers(gps, statistic, np.zeros((gps.size, 0)))
+        write_events(events / f"{kind}.hdf", triggers, 0.3)
 
 
 def test_a_measurement_from_settings_to_page(tmp_path) -> None:
@@ -81,6 +84,13 @@ def test_a_measurement_from_settings_to_page(tmp_path) -> None:
     assert "could not be drawn" not in page
     assert "poor search" in page
     assert "4320 and above" in page
+    assert "published=ds1: the published distances are not comparable" in page
+    assert "data.signals.population.distance.low=50.0, not 130.0" in told["caveats"][0]
+    timed = told["searches"]["good"]["rates"][0]["timing_by_snr"]
+    assert sum(row["found"] for row in timed) >= told["searches"]["good"]["rates"][0]["found"]
+    assert all(row["error_95_seconds"] < 0.05 for row in timed if row["snr_from"] >= 10)
+    assert "Errors of times by SNR" in page
+    assert "d_max and Mc_max of a month of injections" in page
     files = read_sensitivity(folder)
     good = files.searches[0]
     assert good.found.sum() == good.reference["found"]

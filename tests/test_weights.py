@@ -250,11 +250,12 @@ def test_a_run_is_shipped_with_its_card(detector, tmp_path, monkeypatch):
     save_detector(run / "detector.safetensors", replace(detector, card=CARD | {"numbers": NUMBERS}))
     campaign = tmp_path / "sensitivity.json"
     rates = [
-        {"false_alarms": {"asked_per_month": rate}, "distance": mpc, "distance_error": 12.0}
+        {"false_alarms": {"asked_per_month": rate, "low": rate - 44, "high": rate + 55}}
+        | {"distance": mpc, "distance_error": 12.0, "distance_by_largest_injected": 2200.0}
         for rate, mpc in ((100.0, 0.0), (1000.0, 2345.6))
     ]
     about = {"name": "ds1", "injections": 50, "background_seconds": 7200.0}
-    searches = {"runs/bbh-seed0": {"rates": rates}}
+    searches = {"runs/bbh-seed0": {"limits": "of a month of injections", "rates": rates}}
     campaign.write_text(json.dumps(about | {"foreground_seconds": 1.0, "searches": searches}))
     path = ship(
         run, "bbh_new", dtype="float16", limits=["no V1"], sensitivity=campaign, folder=folder
@@ -265,7 +266,9 @@ def test_a_run_is_shipped_with_its_card(detector, tmp_path, monkeypatch):
     assert read.card["numbers"]["sensitivity"]["rates"][1]["distance"] == 2345.6
     page = path.with_suffix(".md").read_text()
     for words in (
-        "# bbh_new", "| 0.001 | 0.250 | 0.750 |", "2346 ± 12 Mpc", "nothing found", "- no V1",
+        "# bbh_new", "| 0.001 | 0.250 | 0.750 |", "2346 ± 12 Mpc", "nothing found",
+        "2200 Mpc with the largest injected", "own rate 956 to 1055 (90 %, Poisson)",
+        "| volume | d_max and Mc_max of a month of injections |", "- no V1",
         "| parameters | 1234 |", "| accumulates | 2.5e+06 |", "| seed | 3 |", "float16",
     ):  # fmt: skip
         assert words in page
@@ -275,7 +278,7 @@ def test_what_cannot_be_shipped_is_refused(detector, tmp_path, monkeypatch):
     file = save_detector(tmp_path / "made.safetensors", detector)
     campaign = tmp_path / "sensitivity.json"
     campaign.write_text(json.dumps({"searches": {"other": {}}}))
-    with pytest.raises(UserError, match=r"no search made\.safetensors, it has other"):
+    with pytest.raises(UserError, match=r"no search made, it has other"):
         ship(file, "x", sensitivity=campaign, folder=tmp_path)
     monkeypatch.setattr("ligo_cpc_snn.wiring.ship.LARGEST_BYTES", 100)
     with pytest.raises(UserError, match=r"x\.safetensors has .* MB.*float16"):

@@ -15,6 +15,8 @@ HEAD = (
     "seed",
     *(f"TPR at 1e-3, SNR {snr:g}" for snr in SNRS),
     f"distance at {PER_MONTH:g}/month (Mpc)",
+    "by the largest injected (Mpc)",
+    "threshold's own rate (1/month)",
     "parameters",
     "bridge spikes (Hz)",
     "neuron spikes (Hz)",
@@ -25,11 +27,27 @@ HEAD = (
 
 NOTE = """
 TPR: true-positive rate of windows at a false-positive rate of 1e-3, with its 95 % interval.
+Distance: d_max and Mc_max {limits}; beside it with those of the largest injected, and the 90 %
+Poisson interval of the false-alarm rate at its threshold.
 Spikes per channel or neuron and second of noise. ACs/s and MACs/s: accumulates fed by spikes and
 multiply-accumulates of the rest, per second of strain of all detectors
 (`ligo_cpc_snn/evaluation/synops.py`). Training: time in training steps, without compilation and
 evaluation. -: not measured, or not of this variant.
 """
+
+
+class Distance(NamedTuple):
+    """Sensitive distance of a search, Mpc, and the Poisson interval of its false alarms a month.
+
+    `limits` says of what d_max and Mc_max are.
+    """
+
+    value: float
+    error: float
+    by_largest_injected: float
+    per_month_low: float
+    per_month_high: float
+    limits: str
 
 
 class Row(NamedTuple):
@@ -39,7 +57,7 @@ class Row(NamedTuple):
     variant: str
     seed: int
     rates: list[dict[str, float] | None]  # true-positive rates at `SNRS`
-    distance: tuple[float, float] | None  # Mpc, with its error
+    distance: Distance | None
     parameters: int | None
     bridge_rate_hz: float | None
     neuron_rate_hz: float | None
@@ -81,8 +99,8 @@ def true_positive_rate(detection: dict[str, Any], snr: float) -> dict[str, float
     return None
 
 
-def sensitive_distance(file: Path, run: str) -> tuple[float, float] | None:
-    """Return distance and error in Mpc that a campaign measured for a run folder of that name."""
+def sensitive_distance(file: Path, run: str) -> Distance | None:
+    """Return what a campaign measured for a run folder of that name."""
     if not file.is_file():
         return None
     searches = json.loads(file.read_text(encoding="utf-8"))["searches"]
@@ -90,8 +108,16 @@ def sensitive_distance(file: Path, run: str) -> tuple[float, float] | None:
         if Path(name).name != run:
             continue
         for point in search["rates"]:
-            if point["false_alarms"]["asked_per_month"] == PER_MONTH and point["distance"]:
-                return point["distance"], point["distance_error"]
+            alarms = point["false_alarms"]
+            if alarms["asked_per_month"] == PER_MONTH and point["distance"]:
+                return Distance(
+                    point["distance"],
+                    point["distance_error"],
+                    point["distance_by_largest_injected"],
+                    alarms["low"],
+                    alarms["high"],
+                    search["limits"],
+                )
     return None
 
 
@@ -122,17 +148,23 @@ def _batch_size(run_dir: Path) -> int | None:
 def markdown_table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table with a note on its columns."""
     lines = [HEAD, tuple("---" for _ in HEAD), *(_cells(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n" + NOTE
+    limits = dict.fromkeys(row.distance.limits for row in rows if row.distance is not None)
+    note = NOTE.format(limits=" or ".join(limits) or "not measured")
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n" + note
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    distance = "-" if row.distance is None else "{:.0f} ± {:.0f}".format(*row.distance)
+    far = row.distance
+    distance = "-" if far is None else f"{far.value:.0f} ± {far.error:.0f}"
+    rate = "-" if far is None else f"{far.per_month_low:.0f} to {far.per_month_high:.0f}"
     return (
         row.group,
         row.variant,
         str(row.seed),
         *(_rate(rate) for rate in row.rates),
         distance,
+        _number(None if far is None else far.by_largest_injected, ".0f"),
+        rate,
         "-" if row.parameters is None else f"{row.parameters:,}".replace(",", " "),
         _number(row.bridge_rate_hz, ".1f"),
         _number(row.neuron_rate_hz, ".1f"),

@@ -9,7 +9,7 @@ from ligo_cpc_snn.config.schema import RuntimeConfig
 
 @dataclass
 class TriggerConfig:
-    threshold: float | None = None  # of the statistic; None: the detector's own
+    threshold: float | None = None  # of the statistic; None: the detector's own, or a trigger/10 s
     cluster_seconds: float = 0.3  # the loudest within it stays
     timing_seconds: float = 0.3  # `var` of the events file
 
@@ -23,12 +23,16 @@ class TriggerConfig:
 class BackgroundConfig:
     """Time slides: the detectors' features shifted against each other."""
 
-    slides: int = 100  # at most; a short stretch has room for fewer
+    slides: int = 100  # at most, short stretches have room for fewer; 0: no contributions either
     shift_seconds: float = 2.0  # least shift, longer than light travel and the network's memory
     extrapolate: bool = False  # false-alarm rates below what the slides resolve, marked as such
+    # Before and after each catalogue event, left out of the slides: a known signal is no noise.
+    without_events_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.slides >= 0, f"background.slides={self.slides}: expected 0 or more")
+        for name in ("slides", "without_events_seconds"):
+            value = getattr(self, name)
+            require(value >= 0, f"background.{name}={value}: expected 0 or more")
         require(
             self.shift_seconds > 0,
             f"background.shift_seconds={self.shift_seconds}: expected more than 0",

@@ -15,11 +15,14 @@ from ligo_cpc_snn.config.campaign_schema import CampaignConfig
 from ligo_cpc_snn.evaluation.backgrounds import KINDS, NoiseSegment, simulated_noise
 from ligo_cpc_snn.evaluation.campaign_settings import (
     attributes,
+    first_difference,
     month_limits,
     settings_hash,
+    settings_text,
     uniform_in,
 )
 from ligo_cpc_snn.evaluation.challenge import (
+    SETTINGS_TEXT,
     Table,
     settings_of,
     write_injections,
@@ -68,8 +71,8 @@ def make_campaign(
         found = settings_of(path)
         if path.exists() and found != settings:
             raise ValueError(
-                f"{path} was made with other settings ({found}, these are {settings}): give "
-                "another name= or output_dir=, or delete it"
+                f"{path} was made with other settings ({_other(path, cfg)}): give another name= "
+                "or output_dir=, or delete it"
             )
     if not files.background.exists():
         _write(files.background, cfg, settings, ((s.start, s.strain) for s in noise(cfg, KINDS[0])))
@@ -79,6 +82,13 @@ def make_campaign(
         _write(files.foreground, cfg, settings, segments)
         _write_tables(files, cfg, settings, tables)
     return files
+
+
+def _other(path: Path, cfg: CampaignConfig) -> str:
+    before = settings_of(path, SETTINGS_TEXT)
+    if before is None:
+        return "which ones it does not say"
+    return first_difference(before, settings_text(cfg))
 
 
 def _injected(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -19,7 +20,7 @@ from ligo_cpc_snn.config.signals_schema import (
     MassFrame,
     PopulationConfig,
 )
-from ligo_cpc_snn.evaluation.challenge import SETTINGS
+from ligo_cpc_snn.evaluation.challenge import SETTINGS, SETTINGS_TEXT
 from ligo_cpc_snn.signals.masses import chirp_mass
 from ligo_cpc_snn.signals.population import draw
 
@@ -32,6 +33,20 @@ OF_GWOSC = ("events", "event_seconds", "run", "start", "end", "hours")
 
 def settings_hash(cfg: CampaignConfig) -> str:
     """Return a hash of the settings that the files depend on, and of the curves' contents."""
+    return hashlib.sha256(settings_text(cfg).encode()).hexdigest()[:16]
+
+
+def first_difference(before: str, now: str) -> str:
+    """Return the first setting that differs between two `settings_text`, with both values."""
+    old, new = (dict(_flat(json.loads(text))) for text in (before, now))
+    for key in dict.fromkeys([*new, *old]):
+        if old.get(key) != new.get(key):
+            return f"{key} was {old.get(key)}, is {new.get(key)}"
+    return "none differs"
+
+
+def settings_text(cfg: CampaignConfig) -> str:
+    """Return the settings that the files depend on, and hashes of the curves, as JSON."""
     data = asdict(cfg.data)
     if cfg.data.source is Source.synthetic:
         of_noise = {name: data[name] for name in ("psd", "synthetic")}
@@ -52,8 +67,7 @@ def settings_hash(cfg: CampaignConfig) -> str:
         "noise": of_noise,
         "contents": [_digest(path) for path in _psd_files(cfg)],
     }
-    text = json.dumps(chosen, sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return json.dumps(chosen, sort_keys=True, default=_plain)
 
 
 def uniform_in(population: PopulationConfig, approximant: Approximant) -> str:
@@ -98,6 +112,7 @@ def attributes(cfg: CampaignConfig, settings: str) -> dict[str, Any]:
     """Return what every file of a campaign says of itself."""
     return {
         SETTINGS: settings,
+        SETTINGS_TEXT: settings_text(cfg),
         "seed": cfg.seed,
         "detectors": list(cfg.data.detectors),
         "sample_rate": cfg.data.sample_rate_hz,
@@ -116,6 +131,15 @@ def _digest(path: str) -> str:
     if not file.is_file():
         raise FileNotFoundError(f"spectral density file {path}: no such file")
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _flat(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of settings, by dotted name; empty ones and lists are leaves."""
+    if not isinstance(tree, dict) or not tree:
+        yield name, tree
+        return
+    for key, part in tree.items():
+        yield from _flat(part, f"{name}.{key}" if name else key)
 
 
 def _plain(value: Any) -> str:

@@ -18,6 +18,7 @@ from ligo_cpc_snn.strain.segments import Span
 EVENT_DATASETS = ("time", "stat", "var")
 NEEDED_OF_INJECTIONS = ("tc", "distance", "mass1", "mass2")
 SETTINGS = "settings_hash"  # attribute: what the file was made of
+SETTINGS_TEXT = "settings"  # attribute: the same in JSON
 
 Table = dict[str, Float[np.ndarray, "n"]]
 
@@ -56,13 +57,6 @@ def read_events(path: str | Path) -> Events:
     if not all(np.all(np.isfinite(column)) for column in columns):
         raise ValueError(f"events file {path} holds numbers that are not finite: leave them out")
     return Events(*columns)
-
-
-def write_events(
-    path: str | Path, events: Events, attributes: Mapping[str, Any] | None = None
-) -> None:
-    """Write an events file, whole or not at all."""
-    _write_table(path, dict(zip(EVENT_DATASETS, events, strict=True)), attributes or {})
 
 
 def read_injections(path: str | Path) -> tuple[Table, dict[str, Any]]:
@@ -132,12 +126,17 @@ def observed_seconds(path: str | Path) -> float:
     return sum(end - start for start, end in segment_spans(path))
 
 
-def settings_of(path: str | Path) -> str | None:
-    """Return the hash of the settings that a file was made of; None without file or hash."""
+def settings_of(path: str | Path, attribute: str = SETTINGS) -> str | None:
+    """Return the hash of the settings that a file was made of; None without file or hash.
+
+    Args:
+        path: Of the file.
+        attribute: `SETTINGS_TEXT` gives the settings themselves.
+    """
     if not Path(path).is_file():
         return None
     with _open(path, "file") as file:
-        return str(file.attrs[SETTINGS]) if SETTINGS in file.attrs else None
+        return str(file.attrs[attribute]) if attribute in file.attrs else None
 
 
 def stamp(path: str | Path, settings: str) -> None:

@@ -5,13 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
 
 from ligo_cpc_snn.evaluation.challenge import Events
 from ligo_cpc_snn.evaluation.metrics import UnresolvedRateError
+from ligo_cpc_snn.search.false_alarms import poisson_interval
 
 MONTH_SECONDS = 30 * 86400.0  # the challenge's month
-POISSON_CONFIDENCE = 0.9
 
 
 class Matched(NamedTuple):
@@ -106,17 +105,10 @@ def false_alarms_at(
     exhausted = allowed >= loudest_first.size
     threshold = -np.inf if exhausted else float(loudest_first[allowed])
     above = int(np.count_nonzero(background > threshold))
-    low, high = poisson_interval(above)
+    low, high = (float(bound[0]) for bound in poisson_interval(np.array([above])))
     return FalseAlarms(
         per_month, threshold, above, above / months, low / months, high / months, exhausted
     )
-
-
-def poisson_interval(count: int) -> tuple[float, float]:
-    """Return the central interval of a Poisson mean, Garwood 1936, at 90 %."""
-    tail = (1 - POISSON_CONFIDENCE) / 2
-    low = 0.0 if count == 0 else float(stats.chi2.ppf(tail, 2 * count) / 2)
-    return low, float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)
 
 
 def rate_grid(

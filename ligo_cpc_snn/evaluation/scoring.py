@@ -21,11 +21,14 @@ from ligo_cpc_snn.evaluation.sensitivity import (
     sensitivity_curve,
     volume_shares,
 )
+from ligo_cpc_snn.search.calibration import timing_by_snr
 from ligo_cpc_snn.signals.masses import chirp_mass
 
 BINS = 6  # of masses and distances
 SNR_STEP = 1.0  # of the efficiency curve
 FEWEST_IN_BIN = 5
+SNR_EDGES = (0.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 1e4)  # of errors of times
+REACH_SECONDS = 1.0  # an event is taken for an injection's so far from it, where times are told
 
 
 class Score(NamedTuple):
@@ -55,6 +58,7 @@ def score(
             are named in the summary.
     """
     matched = match(foreground, table["tc"])
+    near = match(_reaching(foreground), table["tc"])
     known = all(name in attributes for name in LIMITS)
     shares = volume_shares(table, attributes, of_month=known)
     arguments = (background.statistic, background_seconds)
@@ -64,6 +68,7 @@ def score(
         {"false_alarms": alarms.to_dict(), **reach.to_dict()}
         | {"distance_by_largest_injected": _of_injected(matched, table, attributes, alarms)}
         | _details(matched, table, alarms)
+        | _timing_by_snr(near, table, alarms)
         for alarms, reach in asked.points
     ]
     summary = {
@@ -117,6 +122,20 @@ def _details(matched: Matched, table: Table, alarms: FalseAlarms) -> dict[str, A
         details |= _efficiency(found, table["network_snr"])
         by["network_snr"] = found_in_bins(found, *_snr_bins(table["network_snr"]))
     return details | {"by": by}
+
+
+def _reaching(events: Events) -> Events:
+    """Return events that claim all times within `REACH_SECONDS`, to see those that are late."""
+    return events._replace(tolerance=np.full(events.gps.size, REACH_SECONDS))
+
+
+def _timing_by_snr(near: Matched, table: Table, alarms: FalseAlarms) -> dict[str, Any]:
+    """Return errors of the loudest events within `REACH_SECONDS` of injections, by SNR."""
+    if "network_snr" not in table:
+        return {}
+    found = near.statistic > alarms.threshold
+    errors = timing_by_snr(near.offset_seconds[found], table["network_snr"][found], edges=SNR_EDGES)
+    return {"timing_by_snr": [row._asdict() for row in errors]}
 
 
 def _efficiency(found: Bool[np.ndarray, "n"], snr: Float[np.ndarray, "n"]) -> dict[str, Any]:

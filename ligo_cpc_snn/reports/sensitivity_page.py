@@ -13,7 +13,9 @@ from ligo_cpc_snn.reports.page import Picture, contents, draw_all, fill, replace
 from ligo_cpc_snn.reports.sensitivity_files import SearchScore, SensitivityFiles, read_sensitivity
 from ligo_cpc_snn.reports.words import duration
 
+LOUDEST = 1e4  # SNR: a range up to it has no end
 Cell = tuple[str, str]  # value, and what stands below it in small
+TIMING_HEADS = ("Optimal network SNR", "Found", "Median error", "95 % within", "Within 0.3 s")
 HEADS = ("False alarms a month", "Sensitive distance", "Found", "SNR found by half", "Timing")
 
 
@@ -80,8 +82,14 @@ def render_sensitivity(
         summary=_summary(files),
         notices=[*_notices(files), *failures],
         heads=HEADS,
+        timing_heads=TIMING_HEADS,
         searches=[
-            {"name": s.name, "rows": [_row(r) for r in s.summary["rates"]], "note": _note(s)}
+            {
+                "name": s.name,
+                "rows": [_row(r) for r in s.summary["rates"]],
+                "note": _note(s),
+                "timing": _timing(s),
+            }
             for s in files.searches
         ],
         optimal=_optimal(files),
@@ -110,6 +118,7 @@ def _summary(files: SensitivityFiles) -> str:
 
 
 def _notices(files: SensitivityFiles) -> Iterator[str]:
+    yield from files.summary.get("caveats", [])  # older measurements have none
     reasons = {reason for s in files.searches for reason in s.summary["refused"].values()}
     yield from sorted(reasons)
     for search in files.searches:
@@ -120,6 +129,40 @@ def _notices(files: SensitivityFiles) -> Iterator[str]:
                 f"fewer than {few[0]['false_alarms']['asked_per_month']:g} a month allow: all its "
                 "events count there, a lower threshold of the search would show more"
             )
+        slides = search.summary.get("slides") or {}
+        if slides.get("consistent") is False:
+            yield f"{search.name}: {_slides(slides)}"
+
+
+def _timing(search: SearchScore) -> list[list[str]]:
+    """Return the rows of errors by SNR at the rate of figures; none in older measurements."""
+    rows = (search.reference or {}).get("timing_by_snr", [])
+    return [
+        [
+            f"{row['snr_from']:g} to {row['snr_to']:g}" if row["snr_to"] < LOUDEST
+            else f"{row['snr_from']:g} and more",
+            f"{row['found']}",
+            f"{1000 * row['median_error_seconds']:.0f} ms",
+            f"{1000 * row['error_95_seconds']:.0f} ms",
+            f"{row['within_tolerance']:.1%}",
+        ]
+        for row in rows
+    ]  # fmt: skip
+
+
+def _slides(told: dict[str, Any]) -> str:
+    """Return what comparing slides with noise as it was came to."""
+    if "skipped" in told:
+        return f"Time slides were not checked: {told['skipped']}."
+    verdict = "agree" if told["consistent"] else "do not agree"
+    low, high = told["rate_ratio_low"], told["rate_ratio_high"]
+    upper = "more" if high is None else f"{high:.2f}"
+    return (
+        f"Time slides of {duration(told['seconds'])} of the noise {verdict} with the same noise "
+        f"as it was: {told['rate_ratio']:.2f} times its rate of peaks above "
+        f"{told['threshold']:.3g} ({low:.2f} to {upper}), Kolmogorov-Smirnov p = "
+        f"{told['ks_p_value']:.2g}."
+    )
 
 
 def _row(rate: dict[str, Any]) -> list[Cell]:
@@ -146,13 +189,21 @@ def _distance(rate: dict[str, Any]) -> str:
 def _note(search: SearchScore) -> str:
     told = search.summary
     lost = told["foreground_events_without_injection"]
-    return (
+    slides = _slides(told["slides"]) if told.get("slides") else ""
+    analysed = told.get("analysed_seconds") or {}
+    looked_at = ", ".join(
+        f"{duration(seconds)} of the {kind}" for kind, seconds in analysed.items()
+    )
+    text = (
         f"{told['background_events']} background events in "
         f"{duration(told['background_seconds'])}; {told['foreground_events']} foreground events, "
         f"{lost} of them near no injection. Errors are of the injections; small print: the "
-        "threshold's own rate within 90 %, and the distance with the largest distance injected "
-        "here in place of that of a month of injections, to which the volume is normalised."
+        "threshold's own rate within 90 % (Poisson), and the distance with the largest injected "
+        f"here. Distances have d_max and Mc_max {told.get('limits', 'of an unknown kind')}."
     )
+    if looked_at:
+        text += f" The search analysed {looked_at}."
+    return f"{text} {slides}".strip()
 
 
 def _optimal(files: SensitivityFiles) -> str:

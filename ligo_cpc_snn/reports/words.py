@@ -2,7 +2,9 @@
 
 from astropy.time import Time
 
-YEAR = 31557600.0  # Julian, s
+from ligo_cpc_snn.units import YEAR_SECONDS
+
+YEAR = YEAR_SECONDS
 JOINT = "\N{NO-BREAK SPACE}"  # between a number and its unit
 _UNITS = ((YEAR, "year"), (86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 

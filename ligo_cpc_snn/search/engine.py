@@ -16,7 +16,13 @@ from jaxtyping import Bool, Float, Float16, Float32
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.search.feeding import About, Chunk, Feeder, prefetched
-from ligo_cpc_snn.search.side_by_side import advance_all, initial_state, warm_up_frames
+from ligo_cpc_snn.search.packed import PackedSpikes
+from ligo_cpc_snn.search.side_by_side import (
+    advance_all,
+    advance_one,
+    initial_state,
+    warm_up_frames,
+)
 from ligo_cpc_snn.search.throughput import Meter, Throughput
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.strain.coincidence import Coincident
@@ -34,14 +40,14 @@ class Searched(NamedTuple):
 
     `gps` is the end of each frame's strain. `features` are of the same frames, for time slides:
     bool where they are spikes, float16 otherwise, None where they were not kept or do not exist
-    for one detector alone. Of the segment's `seconds`, `gps.size` frames were analysed, the
-    first `warm_up_seconds` of whitened strain excluded, the whitening filter's ends lost; or
-    all of it was left out, for the reason told.
+    for one detector alone; packed where they come from a file. Of the segment's `seconds`,
+    `gps.size` frames were analysed, the first `warm_up_seconds` of whitened strain excluded, the
+    whitening filter's ends lost; or all of it was left out, for the reason told.
     """
 
     gps: Float[np.ndarray, "frame"]
     value: Float32[np.ndarray, "frame"]
-    features: Features | None
+    features: Features | PackedSpikes | None
     gps_start: float
     seconds: float
     warm_up_seconds: float
@@ -85,6 +91,18 @@ class Engine:
     def throughput(self) -> Throughput:
         """What the searches so far took."""
         return self._meter.throughput()
+
+    def feature_bits(self) -> int:
+        """Return the bits that the features of one frame take on disk; 0 where none are kept."""
+        if not self.keep_features:
+            return 0
+        strain = np.zeros((len(self.detector.detectors), self.detector.frame_samples), np.float32)
+        run = partial(advance_one, self.detector, True)
+        _, features, _ = jax.eval_shape(run, self._params, strain, self._silence)
+        assert features is not None
+        detectors, _, channels = features.shape
+        bits = 8 * -(-channels // 8) if features.dtype == bool else 16 * channels
+        return detectors * bits
 
     def run(self, segments: Iterable[Coincident]) -> Iterator[Searched]:
         """Search segments: each starts at silence, with its own whitening.

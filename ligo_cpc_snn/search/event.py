@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from ligo_cpc_snn.search.slides import slide, slide_shifts
 from ligo_cpc_snn.search.stream import Statistic
+from ligo_cpc_snn.units import YEAR_SECONDS
 
 # (strain (batch, detector, time), GPS of the first sample) -> statistic
 Run = Callable[[Float[np.ndarray, "batch detector time"], float], Statistic]
@@ -41,7 +42,7 @@ class EventResult(NamedTuple):
         """Return the numbers for metrics.json; times in s."""
         offset = self.peak_gps - event_gps
         above = self.crossings_zero_lag + self.slides_above
-        years = (self.background.zero_lag.size + self.background.slides.size) / 31557600.0
+        years = (self.background.zero_lag.size + self.background.slides.size) / YEAR_SECONDS
         return {
             "peak_gps": self.peak_gps,
             "offset_seconds": offset,

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import chi2, norm
 
-YEAR_SECONDS = 31557600.0  # Julian year, 365.25 days
+from ligo_cpc_snn.units import YEAR_SECONDS
+
 TAIL_PEAKS = 100  # loudest background peaks that an exponential is fitted to
 LEAST_TAIL_PEAKS = 10
 

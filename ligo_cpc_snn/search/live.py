@@ -67,6 +67,11 @@ class LiveSearch:
         rows = [resampling.feed(strain[name]).strain for resampling, name in pairs]
         return self._advance(self._whitening.feed(np.stack(rows)))
 
+    def reset(self) -> None:
+        """Forget all strain: what is fed next begins a stretch. The compiled network stays."""
+        self._gps_end = None
+        self._begin(0.0)
+
     def _begin(self, gps_start: float) -> None:
         detector = self.detector
         rate, highest = detector.sample_rate_hz, detector.band_hz[1]

@@ -31,6 +31,7 @@ UNITS = {
     "far_high_per_year": "1/yr",
     "p_value": "1",
     "extrapolated": "",
+    "upper_limit": "",
     "nearest_event": "",
     "nearest_event_offset_seconds": "s",
 }
@@ -40,6 +41,9 @@ class TriggerTable(NamedTuple):
     """Triggers in the order of time, with what is known of each; NaN where nothing is.
 
     Years are Julian, of 365.25 days. The interval of the false-alarm rate is Poisson's, 90 %.
+    Where `upper_limit` is true no background peak is as loud: the rate lies below the one given,
+    which is the least that the background resolves, and its inverse above. Where `extrapolated`
+    is true a fit to the background's tail gave it instead.
     `nearest_event` is empty, and its offset NaN, where no catalogue was at hand; the offset is
     the trigger's time minus the event's.
     """
@@ -54,6 +58,7 @@ class TriggerTable(NamedTuple):
     far_high_per_year: Float[np.ndarray, "trigger"]
     p_value: Float[np.ndarray, "trigger"]
     extrapolated: Bool[np.ndarray, "trigger"]
+    upper_limit: Bool[np.ndarray, "trigger"]
     nearest_event: tuple[str, ...]
     nearest_event_offset_seconds: Float[np.ndarray, "trigger"]
 
@@ -83,13 +88,17 @@ def unranked(triggers: Triggers, detectors: Sequence[str]) -> TriggerTable:
         far_high_per_year=unknown,
         p_value=unknown,
         extrapolated=np.zeros(number, bool),
+        upper_limit=np.zeros(number, bool),
         nearest_event=("",) * number,
         nearest_event_offset_seconds=unknown,
     )
 
 
 def write_events(
-    path: str | Path, triggers: Triggers | TriggerTable, timing_seconds: float
+    path: str | Path,
+    triggers: Triggers | TriggerTable,
+    timing_seconds: float,
+    more: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write an events file of the first machine-learning search mock data challenge.
 
@@ -97,6 +106,7 @@ def write_events(
         path: of the file.
         triggers: in the order of time.
         timing_seconds: `var`, within which of an injection an event counts as finding it, s.
+        more: columns beside the challenge's, named as in `UNITS`.
     """
     time = triggers.time if isinstance(triggers, TriggerTable) else triggers.gps
     columns = {
@@ -104,8 +114,8 @@ def write_events(
         "stat": np.asarray(triggers.statistic, np.float64),
         "var": np.full(np.shape(time), timing_seconds, np.float64),
     }
-    units = {"time": "GPS s", "stat": "1", "var": "s"}
-    write_whole(Path(path), _hdf5(columns, units, {}))
+    units = UNITS | {"stat": "1", "var": "s"}
+    write_whole(Path(path), _hdf5({**columns, **(more or {})}, units, {}))
 
 
 def write_triggers(

@@ -8,14 +8,10 @@ import numpy as np
 from flax import nnx
 
 from ligo_cpc_snn.config.model_schema import ModelConfig
-from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.models.detector import Detector
+from ligo_cpc_snn.search.detector_files import WeightsError
 
 REMEDY = "use the version of ligo_cpc_snn that wrote it, or get it again"
-
-
-class WeightsError(UserError):
-    """A detector that cannot be found, read or written; the message says what to do."""
 
 
 def named(params: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.strain.replacing import write_whole
+from ligo_cpc_snn.units import YEAR_SECONDS
 
 ANALYSED, WARM_UP, LEFT_OUT = "analysed", "warm-up", "left out"
-YEAR = 31557600.0  # Julian, s
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,15 @@ class SearchRecord:
         threshold: of the statistic.
         cluster_seconds, timing_seconds: as configured.
         background: None where no slide was made.
-        wall_seconds: from the first byte read to the last trigger, s.
-        cores: processor cores that were used.
+        wall_seconds: that the search of strain took, compilation not counted, s.
+        cpu_seconds: processor time of reading, whitening and the network, of all threads, s.
+        cores: that the process was allowed to use.
         catalogue: which list of events triggers are compared with, in words; empty for none.
         events: those of it in the time analysed, name and GPS s (`catalogue.events_in`).
         files: names of the files read.
         warnings: for the reader, whole sentences.
         command, versions, machine, settings: how to do it again.
+        identity: what the folder is of; the search of something else does not overwrite it.
     """
 
     name: str
@@ -83,6 +85,7 @@ class SearchRecord:
     timing_seconds: float
     background: BackgroundRecord | None
     wall_seconds: float
+    cpu_seconds: float
     cores: int
     catalogue: str = ""
     events: dict[str, float] = field(default_factory=dict)
@@ -92,6 +95,7 @@ class SearchRecord:
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record with what follows from it: seconds by state, throughput."""
@@ -110,20 +114,22 @@ class SearchRecord:
         return math.fsum(span.end - span.start for span in self.spans if span.state == state)
 
     def _throughput(self) -> dict[str, float] | None:
-        if self.wall_seconds <= 0:
+        """Return rates of the search; per core means seconds of strain per CPU second."""
+        if self.wall_seconds <= 0 or self.cpu_seconds <= 0:
             return None
         speed = self.seconds_read / self.wall_seconds
         return {
             "wall_seconds": self.wall_seconds,
+            "cpu_seconds": self.cpu_seconds,
             "strain_hours_per_minute": speed / 60,
             "times_real_time": speed,
-            "times_real_time_per_core": speed / self.cores,
+            "times_real_time_per_core": self.seconds_read / self.cpu_seconds,
         }
 
     def _lowest_far(self) -> float | None:
         if self.background is None or not self.background.seconds:
             return None
-        return YEAR / self.background.seconds
+        return YEAR_SECONDS / self.background.seconds
 
 
 def detector_facts(detector: TrainedDetector) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import orbax.checkpoint as ocp
 
 from ligo_cpc_snn.config.save import load_saved
 from ligo_cpc_snn.config.schema import Config
-from ligo_cpc_snn.search.parameters import WeightsError, parameter_shapes, place
+from ligo_cpc_snn.search.detector_files import WeightsError
+from ligo_cpc_snn.search.parameters import parameter_shapes, place
 from ligo_cpc_snn.search.trained import TrainedDetector
 
 # Of the state's parts the first that a checkpoint has: averaged parameters, if they were.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from ligo_cpc_snn.search.packed import PackedSpikes
 from ligo_cpc_snn.search.slides import slide_shifts
 from ligo_cpc_snn.search.triggers import find_triggers
 
@@ -25,7 +26,7 @@ class SlideSegment(NamedTuple):
     quality is bad, of that detector alone. `features` may be memory-mapped.
     """
 
-    features: Shaped[np.ndarray, "detector frame channel"]
+    features: Shaped[np.ndarray, "detector frame channel"] | PackedSpikes
     good: Bool[np.ndarray, "detector frame"]
 
 

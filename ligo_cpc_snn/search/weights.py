@@ -21,20 +21,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ligo_cpc_snn.config.model_schema import ModelConfig
-from ligo_cpc_snn.search.parameters import WeightsError, named, parameter_shapes, place
+from ligo_cpc_snn.search.detector_files import (
+    FILE,
+    SHIPPED,
+    WeightsError,
+    find_detector,
+    names_in,
+)
+from ligo_cpc_snn.search.parameters import named, parameter_shapes, place
 from ligo_cpc_snn.search.run_weights import read_run
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.strain.replacing import write_whole
 
 FORMAT = 1
 KEY = "ligo_cpc_snn"
-FILE = "detector.safetensors"  # in a run folder
-SHIPPED = Path(__file__).resolve().parents[1] / "detectors"
+__all__ = ["FILE", "SHIPPED", "load_detector", "read_detector", "save_detector"]
 
 
 def shipped_detectors() -> list[str]:
     """Return the names of the detectors that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    return names_in(SHIPPED)
 
 
 def load_detector(name_or_path: str | Path) -> TrainedDetector:
@@ -47,20 +53,8 @@ def load_detector(name_or_path: str | Path) -> TrainedDetector:
     Raises:
         WeightsError: there is none of that name, or its file is damaged or of another version.
     """
-    if str(name_or_path) in shipped_detectors():
-        return read_detector(SHIPPED / f"{name_or_path}.safetensors")
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
-        return read_detector(path)
-    if (path / FILE).is_file():
-        return read_detector(path / FILE)
-    if path.is_dir():
-        return read_run(path)
-    raise WeightsError(
-        f"detector {str(name_or_path)!r} is no shipped one "
-        f"({', '.join(shipped_detectors()) or 'none'}), no .safetensors file and no run folder: "
-        "give one of these, or train one by python -m ligo_cpc_snn.train"
-    )
+    path = find_detector(name_or_path, SHIPPED)
+    return read_run(path) if path.is_dir() else read_detector(path)
 
 
 def save_detector(

@@ -31,7 +31,9 @@ from ligo_cpc_snn.strain.files import folder_events
 from ligo_cpc_snn.strain.gwosc import known_events, read_events_csv
 from ligo_cpc_snn.strain.resampling import resample_all
 from ligo_cpc_snn.strain.segments import cut_spans, without_dropouts
-from ligo_cpc_snn.wiring.campaign_searches import run_searches
+from ligo_cpc_snn.wiring.campaign_asked import asked_of
+from ligo_cpc_snn.wiring.campaign_caveats import caveats_of
+from ligo_cpc_snn.wiring.campaign_searches import Done, run_searches
 from ligo_cpc_snn.wiring.finish import versions
 
 log = logging.getLogger(__name__)
@@ -47,28 +49,47 @@ def run_campaign(cfg: CampaignConfig, folder: Path, cache_dir: Path) -> int:
         folder: For files, events, scores and page; it exists.
         cache_dir: Of downloads.
     """
+    asked = asked_of(cfg)
+    caveats = caveats_of(cfg, asked.searches)
+    for text in caveats:
+        log.warning(text)
     files = make_campaign(cfg, folder, _noise_of(cfg, cache_dir))
     strain = {kind: getattr(files, kind) for kind in KINDS}
-    given: list[tuple[str, Path, dict[str, Any]]] = [
-        (name, Path(path), {}) for name, path in cfg.events.items()
-    ]
-    scored: dict[str, tuple[Score, dict[str, Any]]] = {}
-    for name, events, said in [*run_searches(cfg, folder, strain, cache_dir), *given]:
-        scored[name] = (score_folder(events, files, cfg.false_alarm_rates_per_month), said)
-        _log_score(name, scored[name][0])
-    save_scores(cfg, folder, files, scored)
+    given = [Done(name, path, {}) for name, path in asked.events.items()]
+    scored: dict[str, Score] = {}
+    for done in [*run_searches(asked.searches, cfg, folder, strain, cache_dir), *given]:
+        seconds = background_seconds(cfg, done, files)
+        reached = score_folder(done.events, files, cfg.false_alarm_rates_per_month, seconds)
+        analysed = {kind: told["analysed_seconds"] for kind, told in done.said.items()}
+        about = {"runs": done.said, "analysed_seconds": analysed, "slides": done.slides}
+        scored[done.name] = reached._replace(summary=reached.summary | about)
+        _log_score(done.name, reached)
+    save_scores(cfg, folder, files, scored, caveats)
     if cfg.report:
         log.info("report: %s", write_sensitivity_report(folder))
     return 0
 
 
-def score_folder(events: Path, files: CampaignFiles, per_month: list[float]) -> Score:
-    """Score the events background.hdf and foreground.hdf of a folder."""
+def background_seconds(cfg: CampaignConfig, done: Done, files: CampaignFiles) -> float:
+    """Return the time that false alarms of a search are counted in.
+
+    Of recorded noise, in many short pieces, it is what the search analysed of it, where that is
+    known; of simulated noise all of it, as the challenge counts.
+    """
+    told = done.said.get(KINDS[0], {})
+    if cfg.data.source is Source.real and "analysed_seconds" in told:
+        return float(told["analysed_seconds"])
+    return observed_seconds(files.background)
+
+
+def score_folder(
+    events: Path, files: CampaignFiles, per_month: list[float], seconds: float
+) -> Score:
+    """Score the events background.hdf and foreground.hdf of a folder; `seconds` of background."""
     table, attributes = read_injections(files.injections)
     foreground, background = (
         read_events(events / f"{k}.hdf") for k in ("foreground", "background")
     )
-    seconds = observed_seconds(files.background)
     return score(foreground, background, seconds, table, attributes, per_month)
 
 
@@ -76,26 +97,28 @@ def save_scores(
     cfg: CampaignConfig,
     folder: Path,
     files: CampaignFiles,
-    scored: dict[str, tuple[Score, dict[str, Any]]],
+    scored: dict[str, Score],
+    caveats: list[str],
 ) -> None:
     """Write sensitivity.json and sensitivity.npz."""
     table, attributes = read_injections(files.injections)
     summary = {
         "name": cfg.name,
         "published": cfg.published,
+        "caveats": caveats,
         "settings_hash": settings_of(files.injections),
         "injections": int(table["tc"].size),
         "background_seconds": observed_seconds(files.background),
         "foreground_seconds": observed_seconds(files.foreground),
         "optimal": optimal_steps(table, attributes),
-        "searches": {name: s.summary | {"runs": said} for name, (s, said) in scored.items()},
+        "searches": {name: reached.summary for name, reached in scored.items()},
         "versions": versions(),
         "config": plain(cfg),
     }
     arrays: dict[str, Any] = {
         f"injections/{name}": a for name, a in injection_arrays(table).items()
     }
-    for number, (result, _) in enumerate(scored.values()):
+    for number, result in enumerate(scored.values()):
         arrays |= {f"search_{number}/{name}": a for name, a in result.arrays.items()}
     partial_file = folder / "sensitivity.partial.npz"
     np.savez_compressed(partial_file, **arrays)

@@ -1,11 +1,13 @@
 """Search strain as it is recorded: `ligo-search --detector bbh_o3 --follow DIR`.
 
 Files are looked for every 0.2 s. A trigger is told when the data that complete it have arrived:
-half of the whitening filter of strain after it (1 s of a filter of 2 s) and the seconds within
-which it must be the loudest. From then it takes the computer well under 2 s.
+half of the whitening filter of strain after it (`filter_seconds` / 2: 1 s of a filter of 2 s)
+and the seconds within which it must be the loudest (`triggers.cluster_seconds`). Strain comes a
+file at a time, so a trigger near a file's end waits for the next one. From then it takes the
+computer well under 2 s. Each line tells both: `latency_seconds` from the arrival of the last
+strain needed, `latency_from_peak_file_seconds` from that of the file with the peak.
 """
 
-import json
 import logging
 import signal
 import threading
@@ -13,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.search.live import LiveSearch
 from ligo_cpc_snn.search.trained import TrainedDetector
-from ligo_cpc_snn.search.triggers import Peaks
 from ligo_cpc_snn.search.weights import load_detector
+from ligo_cpc_snn.search.whitened import filter_half
 from ligo_cpc_snn.strain.files import read_strain
 from ligo_cpc_snn.wiring.follow_files import Arrival, Record, Stamp, Watched
 from ligo_cpc_snn.wiring.follow_strain import LiveTriggers, Pool
+from ligo_cpc_snn.wiring.follow_told import Told
+from ligo_cpc_snn.wiring.search_identity import claim_followed, identity_of
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 def follow(cfg: SearchConfig, output_dir: Path) -> int:
     """Search files as they come, until a signal asks for the end.
 
+    At the end triggers are told that still waited for strain after them.
+
     Args:
         cfg: with a folder to follow.
         output_dir: of `triggers.jsonl` and the record of files; it exists.
@@ -45,22 +50,32 @@ def follow(cfg: SearchConfig, output_dir: Path) -> int:
         The exit code, 0.
 
     Raises:
-        UserError: there is no folder, or no threshold.
+        UserError: there is no folder, or no threshold; something else was followed into
+            `output_dir`.
     """
     assert cfg.follow is not None
     detector = load_detector(cfg.detector)
+    claim_followed(output_dir, identity_of(cfg, detector))
     record = Record(output_dir)
     folder = Path(cfg.follow).expanduser()
     watched = Watched(folder, detector.detectors, record.done, cfg.strain.exclude)
     with _stopped() as stop:
         search = Follower(cfg, detector, output_dir / TRIGGERS, record.told_until)
         search.replay(folder, record)
+        record.add({}, search.told_until)
         log.info("following %s; Ctrl-C ends", folder)
+        log.info(
+            "a trigger waits for %.2f s of strain after it: half of the whitening filter, and the "
+            "seconds within which it is the loudest",
+            search.told.needed_seconds,
+        )
         while not stop.wait(POLL_SECONDS):
             arrivals = watched.poll()
             search.take(arrivals)
             record.add({watched.name(a.path): a for a in arrivals}, search.told_until)
-    log.info("ended after %d triggers; the same command goes on from here", search.count)
+        search.flush()
+        record.add({}, search.told_until)
+    log.info("ended after %d triggers; the same command goes on from here", search.told.count)
     return 0
 
 
@@ -75,7 +90,9 @@ class Follower:
     def __init__(
         self, cfg: SearchConfig, detector: TrainedDetector, file: Path, told_until: float
     ) -> None:
-        self.detector, self.file, self.psd_seconds = detector, file, cfg.psd_seconds
+        self.detector, self.psd_seconds = detector, cfg.psd_seconds
+        needed = filter_half(detector) / detector.sample_rate_hz + cfg.triggers.cluster_seconds
+        self.told = Told(file, detector.name, needed, detector.time_offset_seconds)
         self.pool = Pool(detector.detectors)
         self.live = LiveSearch(detector, cfg.psd_seconds)
         self.triggers = LiveTriggers(
@@ -84,9 +101,11 @@ class Follower:
             time_offset_seconds=detector.time_offset_seconds,
             frame_seconds=detector.frame_seconds,
         )
+        if self.told.last_peak is not None:
+            # A process that was killed may have told more than its record says; none can be
+            # a second trigger within `cluster_seconds` of one.
+            told_until = max(told_until, self.told.last_peak + cfg.triggers.cluster_seconds)
         self.triggers.told_until = told_until or -np.inf
-        self.count = 0
-        self._unsearched: list[Arrival] = []
 
     @property
     def told_until(self) -> float:
@@ -95,21 +114,21 @@ class Follower:
 
     def take(self, arrivals: Sequence[Arrival]) -> None:
         """Search what files have completed; without files, what was waited for long enough."""
-        self._unsearched += arrivals
+        self.told.arrivals.add(arrivals)
         self.pool.add(strain for arrival in arrivals for strain in arrival.strain)
-        fed = False
         for part in self.pool.take():
-            fed = True
             try:
                 found = self.triggers.feed(self.live.feed(part))
             except ValueError as error:
                 # One bad stretch does not end the search: it becomes a gap.
                 log.error("GPS %.3f left out: %s", next(iter(part.values())).gps_start, error)
-                self.live = LiveSearch(self.detector, self.psd_seconds)
+                self.live.reset()
                 continue
-            self._tell(found)
-        if fed:
-            self._unsearched.clear()
+            self.told.tell(found)
+
+    def flush(self) -> None:
+        """Tell the triggers that wait for strain after them."""
+        self.told.tell(self.triggers.flush())
 
     def replay(self, folder: Path, record: Record) -> None:
         """Feed the last files of an earlier process again: its PSD, and what it had not told."""
@@ -122,23 +141,6 @@ class Follower:
         strain = [read_strain(path, self.detector.detectors) for path in paths]
         stamp = Stamp(0, 0)
         self.take([Arrival(p, stamp, s, now) for p, s in zip(paths, strain, strict=True)])
-
-    def _tell(self, found: Peaks) -> None:
-        now = time.time()
-        arrived = max((arrival.arrived for arrival in self._unsearched), default=now)
-        for gps, statistic in zip(found.gps, found.statistic, strict=True):
-            self.count += 1
-            line: dict[str, Any] = {
-                "time": float(gps),
-                "statistic": float(statistic),
-                "detector": self.detector.name,
-                "file": ", ".join(arrival.path.name for arrival in self._unsearched),
-                "latency_seconds": round(now - arrived, 3),
-            }
-            text = json.dumps(line)
-            with self.file.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
-            print(text, flush=True)
 
 
 def _threshold(cfg: SearchConfig, detector: TrainedDetector) -> float:

@@ -129,8 +129,12 @@ class Record:
         self.told_until = 0.0
         self._ends: dict[str, float] = {}  # GPS s
         if self._file.exists():
-            for line in self._file.read_text(encoding="utf-8").splitlines():
+            text = self._file.read_text(encoding="utf-8")
+            for line in text.splitlines():
                 self._read(line)
+            if not text.endswith("\n"):  # what is added must not continue a broken line
+                with self._file.open("a", encoding="utf-8") as file:
+                    file.write("\n")
 
     def _read(self, line: str) -> None:
         try:
@@ -138,17 +142,18 @@ class Record:
         except ValueError:  # the last line of a process that was killed
             log.warning("%s: a line is broken, its file will be searched again", self._file)
             return
-        self.done[entry["file"]] = Stamp(entry["size"], entry["mtime_ns"])
-        self._ends[entry["file"]] = entry["gps_end"]
         self.told_until = max(self.told_until, entry["told_until"])
+        if "file" in entry:
+            self.done[entry["file"]] = Stamp(entry["size"], entry["mtime_ns"])
+            self._ends[entry["file"]] = entry["gps_end"]
 
     def since(self, gps: float) -> list[str]:
         """Return the files with strain after a GPS time."""
         return [name for name, end in self._ends.items() if end > gps]
 
     def add(self, arrivals: dict[str, Arrival], told_until: float) -> None:
-        """Note that files were taken, and until when triggers were told."""
-        entries = [
+        """Note that files were taken, and until when triggers were told, where that is new."""
+        entries: list[dict[str, object]] = [
             {
                 "file": name,
                 **arrival.stamp._asdict(),
@@ -157,5 +162,10 @@ class Record:
             }
             for name, arrival in arrivals.items()
         ]
+        if not entries and told_until > self.told_until:
+            entries = [{"told_until": told_until}]
+        self.told_until = max(self.told_until, told_until)
+        if not entries:
+            return
         with self._file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)

@@ -118,6 +118,10 @@ class LiveTriggers:
             return now
         return Peaks(*(np.concatenate(pair) for pair in zip(before, now, strict=True)))
 
+    def flush(self) -> Peaks:
+        """Return the triggers that wait for strain after them: none comes."""
+        return self._told(np.inf)
+
     def _told(self, until: float) -> Peaks:
         """Return triggers whose frames lie after those told and not after `until`."""
         found = find_triggers(

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ligo_cpc_snn.config.command_line import program
+from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.save import plain
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.runtime.devices import describe_device
@@ -32,6 +33,7 @@ from ligo_cpc_snn.search.weights import load_detector
 from ligo_cpc_snn.search.whitened import filter_half
 from ligo_cpc_snn.wiring.candidates import loudest, write_candidates
 from ligo_cpc_snn.wiring.search_around import Surroundings
+from ligo_cpc_snn.wiring.search_identity import identity_of, refuse_other
 from ligo_cpc_snn.wiring.search_progress import Progress, fingerprint
 from ligo_cpc_snn.wiring.search_ranking import Ranked, rank
 from ligo_cpc_snn.wiring.search_stretches import Found, search_plan, spans_of
@@ -57,6 +59,7 @@ def run_search(cfg: SearchConfig, output_dir: Path, cache_dir: Path) -> int:
         UserError, OSError, ValueError: as the parts say, in one line.
     """
     detector = load_detector(cfg.detector)
+    refuse_other(output_dir, identity_of(cfg, detector))
     progress = Progress(output_dir / "progress", settings_of(cfg, detector))
     with opened(cfg.strain, wanted_of(cfg, detector), cache_dir) as plan:
         announce(plan)
@@ -65,11 +68,12 @@ def run_search(cfg: SearchConfig, output_dir: Path, cache_dir: Path) -> int:
             chunk_seconds=cfg.chunk_seconds,
             streams=cfg.streams,
             psd_seconds=cfg.psd_seconds,
-            keep_features=True,
+            keep_features=cfg.background.slides > 0,
         )
+        progress.require_space(_kept_bytes(cfg, plan, engine))
         found = search_plan(plan, engine, progress)
-        ranked = rank(cfg, detector, plan, found.parts, progress)
         events = find_events(cfg.events_file, cfg.strain.gwosc, cache_dir, ask=not cfg.strain.files)
+        ranked = rank(cfg, detector, plan, found.parts, progress, events.gps)
         ranked = ranked._replace(table=with_events(ranked.table, events))
         record = _record(cfg, detector, plan, found, ranked, events)
         write_outputs(output_dir, cfg, detector, found, ranked, record)
@@ -101,6 +105,16 @@ def wanted_of(cfg: SearchConfig, detector: TrainedDetector) -> Wanted:
         max(cfg.stretch_seconds, 2 * lost + 1),
         lost,
     )
+
+
+def _kept_bytes(cfg: SearchConfig, plan: Plan, engine: Engine) -> int:
+    """Return what a search keeps in progress/: statistic, features or whitened strain."""
+    detector = engine.detector
+    frame = 12 * 8 + engine.feature_bits()  # times and values are 12 bytes
+    joint = detector.model.encoder.detectors is DetectorFusion.joint
+    if joint and cfg.background.slides:
+        frame += 32 * len(detector.detectors) * detector.frame_samples
+    return round(plan.seconds / detector.frame_seconds * frame / 8)
 
 
 def settings_of(cfg: SearchConfig, detector: TrainedDetector) -> dict[str, object]:
@@ -195,6 +209,7 @@ def _record(
             cfg.background.extrapolate,
         ),
         wall_seconds=found.throughput.wall_seconds,
+        cpu_seconds=found.throughput.cpu_seconds,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         catalogue=events.source,
         files=[path.name for path in plan.files],
@@ -204,6 +219,7 @@ def _record(
         | {"python": platform.python_version()},
         machine={"device": describe_device(), "engine": found.throughput._asdict()},
         settings=plain(cfg),
+        identity=identity_of(cfg, detector),
     )
 
 
@@ -230,7 +246,7 @@ def _loudest(table: TriggerTable) -> Table:
         shown.add_row(
             f"{table.time[row]:.3f}",
             f"{table.statistic[row]:.3f}",
-            f"{table.far_per_year[row]:.3g}",
+            f"{'< ' * bool(table.upper_limit[row])}{table.far_per_year[row]:.3g}",
             f"{table.p_value[row]:.3g}",
             near,
         )

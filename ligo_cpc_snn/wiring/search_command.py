@@ -2,6 +2,8 @@
 
 Events, false-alarm rates and a report page come to the folder given by --output; a search
 that was stopped continues where it was when the same command is given again.
+With --follow a trigger is told when the strain that decides it is there: half of the whitening
+filter (filter_seconds / 2 of the detector) and triggers.cluster_seconds after its peak.
 """
 
 import logging
@@ -9,6 +11,7 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ligo_cpc_snn.config.command_line import entry
 from ligo_cpc_snn.config.roots import SEARCH
@@ -17,6 +20,7 @@ from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.runtime import environment, logs
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
+from ligo_cpc_snn.search.detector_files import find_detector
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,7 @@ EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 
 def search(cfg: SearchConfig) -> int:
     """Run one search; JAX is imported only after its environment is set."""
+    find_detector(cfg.detector)  # a wrong name is told at once, before a folder is made
     with open_run_folder(Path(cfg.output_dir), setting="output_dir") as output_dir:
         logs.setup(output_dir, cfg.runtime.log_level)
         try:
@@ -62,9 +67,31 @@ def list_detectors() -> int:
     return 0
 
 
-def summary(card: dict[str, object]) -> str:
-    """Return what a model card says in one line."""
-    return str(card.get("summary", "no summary in its card"))
+def summary(card: dict[str, Any]) -> str:
+    """Return what a model card says in one line: noise, signals, and how far it sees."""
+    data, numbers = card.get("data", {}), card.get("numbers", {})
+    parts = [f"{data['source']} noise"] if "source" in data else []
+    signals = card.get("config", {}).get("data", {}).get("signals", {})
+    if masses := _masses(signals.get("population", {})):
+        parts.append(masses)
+    if "approximant" in data:
+        parts.append(str(data["approximant"]))
+    for rate in numbers.get("sensitivity", {}).get("rates", [])[-1:]:
+        if rate["distance"] is not None:
+            parts.append(
+                f"sensitive distance {rate['distance']:.0f} Mpc at {rate['per_month']:g} false "
+                "alarms a month"
+            )
+    return ", ".join(parts) or "nothing in its card"
+
+
+def _masses(population: dict[str, Any]) -> str:
+    """Say which masses of the heavier body were drawn."""
+    prior = population.get("mass_1")
+    if prior is None:
+        return ""
+    low, high = prior["low"], prior["high"]
+    return f"heavier mass {low:g} to {high:g} solar ({population.get('mass_frame')} frame)"
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.search.engine import Searched
+from ligo_cpc_snn.search.packed import PackedSpikes, pack
 from ligo_cpc_snn.search.parameters import named
 from ligo_cpc_snn.search.record import SearchedSpan
 from ligo_cpc_snn.search.throughput import Throughput
@@ -74,7 +76,7 @@ class Progress:
                 Searched(
                     gps=saved[f"gps_{i}"],
                     value=saved[f"value_{i}"],
-                    features=self._features(key, i) if part.pop("features") else None,
+                    features=self._features(key, i, part.pop("features")),
                     **part,
                 )
                 for i, part in enumerate(about["parts"])
@@ -89,9 +91,13 @@ class Progress:
         for i, part in enumerate(group.parts):
             rest = part._asdict()
             arrays |= {f"gps_{i}": rest.pop("gps"), f"value_{i}": rest.pop("value")}
-            if part.features is not None:
-                write_array(self._features_file(key, i), part.features)
-            about.append(rest | {"features": part.features is not None})
+            kept = rest["features"]
+            if isinstance(kept, np.ndarray) and kept.dtype == bool:
+                kept = pack(kept)
+            packed = isinstance(kept, PackedSpikes)
+            if kept is not None:
+                write_array(self._features_file(key, i), kept.bits if packed else kept)
+            about.append(rest | {"features": kept.channels if packed else kept is not None})
         left_out = [asdict(span) for span in group.left_out]
         text = {"parts": about, "left_out": left_out, "throughput": list(group.throughput)}
         body = io.BytesIO()
@@ -101,6 +107,20 @@ class Progress:
         assert saved is not None
         return saved
 
+    def require_space(self, needed_bytes: int) -> None:
+        """Raise ProgressError where the disk does not hold what a search will keep here.
+
+        Args:
+            needed_bytes: of all of it; what is here already counts.
+        """
+        free, missing = shutil.disk_usage(self.folder).free, needed_bytes - self.bytes
+        if missing > free:
+            raise ProgressError(
+                f"{self.folder} will take {missing / 1e6:,.0f} MB more and its disk has "
+                f"{free / 1e6:,.0f} MB left: free some, give --output a folder of another disk, or "
+                "set background.slides=0, which keeps no features"
+            )
+
     @property
     def bytes(self) -> int:
         """Size of the folder."""
@@ -109,8 +129,12 @@ class Progress:
     def _features_file(self, key: str, part: int) -> Path:
         return self.folder / f"{key}-features-{part}.npy"
 
-    def _features(self, key: str, part: int) -> np.ndarray:
-        return np.asarray(np.load(self._features_file(key, part), mmap_mode="r"))
+    def _features(self, key: str, part: int, kept: bool | int) -> np.ndarray | PackedSpikes | None:
+        """Return features: `kept` says whether there are, or the channels of packed spikes."""
+        if kept is False:
+            return None
+        array = np.asarray(np.load(self._features_file(key, part), mmap_mode="r"))
+        return array if kept is True else PackedSpikes(array, kept)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -150,5 +174,5 @@ def _compare(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     if differing:
         raise ProgressError(
             f"{folder} holds the progress of another search ({'; '.join(differing)}): give these "
-            "as they were, or --output another folder, or delete it to begin anew"
+            "as they were, or --output another folder, or name=another, or delete it to begin anew"
         )

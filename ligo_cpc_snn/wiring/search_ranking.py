@@ -1,5 +1,6 @@
 """From frames to ranked triggers: threshold, clustering, contributions, time slides, rates."""
 
+import hashlib
 import io
 import logging
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import BackgroundConfig, SearchConfig
@@ -45,8 +46,12 @@ def rank(
     plan: Plan,
     parts: Sequence[Searched],
     progress: Progress,
+    events: Float[np.ndarray, "event"],
 ) -> Ranked:
-    """Find the triggers of all parts and give them false-alarm rates; the plan is open."""
+    """Find the triggers of all parts and give them false-alarm rates; the plan is open.
+
+    `events` are GPS times of known signals, of which the background keeps clear.
+    """
     gps = np.concatenate([np.zeros(0), *(part.gps for part in parts)])
     value = np.concatenate([np.zeros(0, np.float32), *(part.value for part in parts)])
     analysed = gps.size * detector.frame_seconds
@@ -60,7 +65,7 @@ def rank(
     )
     added = _contributions(detector, parts, found.frame)
     table = unranked(Triggers(found.gps, found.statistic, added), detector.detectors)
-    background = _background(cfg, detector, plan, parts, threshold, progress)
+    background = _background(cfg, detector, plan, parts, threshold, progress, events)
     if background is None or not background.seconds:
         warnings.append(
             "No false-alarm rates: there is no background. Give longer strain, set "
@@ -81,6 +86,7 @@ def rank(
         far_high_per_year=rates.far_high_per_year,
         p_value=rates.p_value,
         extrapolated=rates.extrapolated,
+        upper_limit=rates.upper_limit,
     )
     return Ranked(ranked, threshold, background, tuple(warnings))
 
@@ -93,8 +99,15 @@ def choose_threshold(
 ) -> tuple[float, list[str]]:
     """Return the threshold, and a warning where this very strain decided it.
 
-    It is the one given, otherwise the detector's own (`search_threshold` of its card),
-    otherwise one above which a clustered trigger per 10 s of strain is left.
+    It is the one given (triggers.threshold), otherwise the detector's own (`search_threshold`
+    of its card), otherwise taken from the statistic: the value above which one clustered
+    trigger per `SECONDS_PER_TRIGGER` of strain is left, and one more. Then more strain in the
+    same folder has another threshold; where there are fewer peaks than that, it is -inf and all
+    of them are triggers.
+
+    Args:
+        gps: ends of all frames analysed, rising, s.
+        value: their statistic.
     """
     if cfg.triggers.threshold is not None:
         return cfg.triggers.threshold, []
@@ -118,7 +131,10 @@ def choose_threshold(
 def _contributions(
     detector: TrainedDetector, parts: Sequence[Searched], frames: np.ndarray
 ) -> Float[np.ndarray, "trigger detector"]:
-    """Return what each detector adds to the triggers; NaN where no features were kept."""
+    """Return what each detector adds to the triggers; NaN where no features were kept.
+
+    They are kept for time slides: with background.slides=0 there are none.
+    """
     found = [np.zeros((0, len(detector.detectors)))]
     first = 0
     for part in parts:
@@ -127,7 +143,7 @@ def _contributions(
         if part.features is None:
             found.append(np.full((own.size, len(detector.detectors)), np.nan))
         elif own.size:
-            found.append(contributions(detector, part.features, own))
+            found.append(contributions(detector, np.asarray(part.features), own))
         first = last
     return np.concatenate(found).astype(np.float64)
 
@@ -139,17 +155,18 @@ def _background(
     parts: Sequence[Searched],
     threshold: float,
     progress: Progress,
+    events: Float[np.ndarray, "event"],
 ) -> Background | None:
     """Slide features or strain against each other, or read what an earlier process found."""
     if not any(part.gps.size for part in parts) or not cfg.background.slides:
         return None
-    file = progress.folder / f"background-{_key(cfg, parts, threshold)}.npz"
+    file = progress.folder / f"background-{_key(cfg, parts, threshold, events)}.npz"
     if not file.exists():
         joint = detector.model.encoder.detectors is DetectorFusion.joint
         found = (
             joint_background(cfg, detector, plan, parts, threshold, progress)
             if joint
-            else _of_features(cfg, detector, parts, threshold)
+            else _of_features(cfg, detector, parts, threshold, events)
         )
         _save(file, found)
     with np.load(file) as saved:
@@ -157,13 +174,18 @@ def _background(
 
 
 def _of_features(
-    cfg: SearchConfig, detector: TrainedDetector, parts: Sequence[Searched], threshold: float
+    cfg: SearchConfig,
+    detector: TrainedDetector,
+    parts: Sequence[Searched],
+    threshold: float,
+    events: Float[np.ndarray, "event"],
 ) -> Background:
-    segments = [
-        SlideSegment(part.features, np.ones(part.features.shape[:2], bool))
-        for part in parts
-        if part.features is not None and part.gps.size
-    ]
+    margin, segments = cfg.background.without_events_seconds, []
+    for part in parts:
+        if part.features is None or not part.gps.size:
+            continue
+        quiet = clear_of(part.gps - detector.time_offset_seconds, events, margin)
+        segments.append(SlideSegment(part.features, np.tile(quiet, (part.features.shape[0], 1))))
     return slide_background(
         detector,
         segments,
@@ -175,11 +197,31 @@ def _of_features(
     )
 
 
-def _key(cfg: SearchConfig, parts: Sequence[Searched], threshold: float) -> str:
+def clear_of(
+    gps: Float[np.ndarray, "frame"], events: Float[np.ndarray, "event"], margin: float
+) -> Bool[np.ndarray, "frame"]:
+    """Return which times are further than `margin` (s) from every event."""
+    near = np.zeros(gps.size, bool)
+    for event in events[(events > gps[0] - margin) & (events < gps[-1] + margin)]:
+        near |= np.abs(gps - event) <= margin
+    return ~near
+
+
+def _key(
+    cfg: SearchConfig,
+    parts: Sequence[Searched],
+    threshold: float,
+    events: Float[np.ndarray, "event"],
+) -> str:
+    """Return a name for a background: it changes with the statistic, so with the strain."""
     settings: BackgroundConfig = cfg.background
-    extents = [(float(part.gps[0]), part.gps.size) for part in parts if part.gps.size]
+    extents = [
+        (float(part.gps[0]), part.gps.size, hashlib.sha256(part.value.tobytes()).hexdigest())
+        for part in parts
+        if part.gps.size
+    ]
     chosen = (settings.slides, settings.shift_seconds, threshold, cfg.triggers.cluster_seconds)
-    return key_of([extents, chosen])
+    return key_of([extents, chosen, settings.without_events_seconds, events.tolist()])
 
 
 def _save(file: Path, found: Background) -> None:

@@ -17,6 +17,8 @@ from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.whitened import whiten_coincident
 from ligo_cpc_snn.wiring.search_progress import Progress, write_array
 
+ROUNDING_SECONDS = 1e-6  # of GPS times
+
 
 def joint_background(
     cfg: SearchConfig,
@@ -26,13 +28,18 @@ def joint_background(
     threshold: float,
     progress: Progress,
 ) -> Background:
-    """Whiten every part again, slide the strain and run the whole network over each slide."""
-    segments = [
-        _segment(cfg, detector, plan, part, progress.folder) for part in parts if part.gps.size
-    ]
+    """Whiten every part again, slide the strain and run the whole network over each slide.
+
+    Parts overlap by what whitening and warm-up lose. Strain that the part before has is cut
+    off: no time counts twice, and no slide across parts meets its own zero lag.
+    """
+    segments, end = [], -np.inf
+    for part in (part for part in parts if part.gps.size):
+        segments.append(_segment(cfg, detector, plan, part, progress.folder, end))
+        end = max(end, float(part.gps[-1]))
     return slide_strain_background(
         _runner(detector, cfg),
-        segments,
+        [segment for segment in segments if segment is not None],
         frame_seconds=detector.frame_seconds,
         slides=cfg.background.slides,
         shift_seconds=cfg.background.shift_seconds,
@@ -44,14 +51,26 @@ def joint_background(
 
 
 def _segment(
-    cfg: SearchConfig, detector: TrainedDetector, plan: Plan, part: Searched, folder: Path
-) -> SlideSegment:
-    """Return whitened strain as frames, kept in a file and memory-mapped."""
+    cfg: SearchConfig,
+    detector: TrainedDetector,
+    plan: Plan,
+    part: Searched,
+    folder: Path,
+    after: float,
+) -> SlideSegment | None:
+    """Return whitened strain as frames, kept in a file and memory-mapped.
+
+    Frames that begin before the GPS time `after` are left out; None where no other is left.
+    """
     whole = (part.gps_start, part.gps_start + part.seconds)
     (strain, *_), _ = plan.coincident(whole)
-    whitened = whiten_coincident(strain, detector, cfg.psd_seconds).strain
+    gps_start, whitened = whiten_coincident(strain, detector, cfg.psd_seconds)
     frames = whitened.shape[1] // detector.frame_samples
     framed = whitened[:, : frames * detector.frame_samples].reshape(len(whitened), frames, -1)
+    begins = gps_start + detector.frame_seconds * np.arange(frames)
+    framed = framed[:, np.searchsorted(begins, after - ROUNDING_SECONDS) :]
+    if not framed.shape[1]:
+        return None
     path = folder / f"whitened-{part.gps_start:.6f}.npy"
     write_array(path, framed)
     return SlideSegment(np.load(path, mmap_mode="r"), np.ones(framed.shape[:2], bool))

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from ligo_cpc_snn.search.engine import Engine, Searched
 from ligo_cpc_snn.search.inputs import Plan
+from ligo_cpc_snn.search.packed import PackedSpikes
 from ligo_cpc_snn.search.record import ANALYSED, LEFT_OUT, WARM_UP, SearchedSpan
 from ligo_cpc_snn.search.throughput import Throughput
 from ligo_cpc_snn.strain.coincidence import Coincident
@@ -41,7 +42,7 @@ def search_plan(plan: Plan, engine: Engine, progress: search_progress.Progress) 
         for stretches in groups:
             key = _key(plan, stretches)
             group = progress.load(key)
-            if group is None:
+            if group is None or (engine.keep_features and _has_none(group)):
                 group = progress.save(key, _search(plan, engine, stretches))
             found.append(group)
             bar.update(task, advance=sum(part.seconds for part in group.parts))
@@ -57,6 +58,11 @@ def _key(plan: Plan, stretches: Sequence[Span]) -> str:
     files = sorted({path for stretch in stretches for path in plan.files_of(stretch)})
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return f"{round(stretches[0][0])}-{key_of([stretches, stats])}"
+
+
+def _has_none(group: Group) -> bool:
+    """Whether features were not kept: the search that wrote the group made no slides."""
+    return any(part.gps.size and part.features is None for part in group.parts)
 
 
 def _search(plan: Plan, engine: Engine, stretches: Sequence[Span]) -> Group:
@@ -80,7 +86,9 @@ def _once(parts: Sequence[Searched], frame_seconds: float) -> Iterator[Searched]
     for part in parts:
         first = int(np.searchsorted(part.gps, end + frame_seconds / 2))
         kept = part._replace(gps=part.gps[first:], value=part.value[first:])
-        if part.features is not None:
+        if isinstance(part.features, PackedSpikes):
+            kept = kept._replace(features=part.features.from_frame(first))
+        elif part.features is not None:
             kept = kept._replace(features=part.features[:, first:])
         end = max(end, float(part.gps[-1])) if part.gps.size else end
         yield kept

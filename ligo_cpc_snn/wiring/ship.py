@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.weights import SHIPPED, load_detector, save_detector
+from ligo_cpc_snn.wiring.campaign_asked import label_of
 
 LARGEST_BYTES = 8_000_000
 
@@ -42,7 +43,7 @@ def ship(
     detector = load_detector(run)
     card = detector.card | {"limits": [*detector.card.get("limits", []), *limits]}
     if sensitivity is not None:
-        measured = read_sensitivity(sensitivity, Path(run).name)
+        measured = read_sensitivity(sensitivity, label_of(str(run)))
         card["numbers"] = card.get("numbers", {}) | {"sensitivity": measured}
     if threshold is not None:
         card["search_threshold"] = threshold
@@ -73,12 +74,16 @@ def read_sensitivity(file: Path, run: str) -> dict[str, Any]:
             rates = [
                 {
                     "per_month": point["false_alarms"]["asked_per_month"],
+                    "per_month_low": point["false_alarms"]["low"],
+                    "per_month_high": point["false_alarms"]["high"],
                     "distance": point["distance"],
                     "distance_error": point["distance_error"],
+                    "distance_by_largest_injected": point["distance_by_largest_injected"],
                 }
                 for point in search["rates"]
             ]
-            return {key: summary[key] for key in about} | {"rates": rates}
+            measured = {key: summary[key] for key in about}
+            return measured | {"limits": search["limits"], "rates": rates}
     raise UserError(
         f"{file} has no search {run}, it has {', '.join(summary['searches'])}: give the campaign "
         "that searched with this run"
@@ -159,16 +164,24 @@ def _sensitivity(measured: dict[str, Any] | None) -> str:
     if measured is None:
         return ""
     rows = {
-        f"{rate['per_month']:g} false alarms a month": "nothing found"
-        if not rate["distance"]
-        else f"{rate['distance']:.0f} ± {rate['distance_error']:.0f} Mpc"
-        for rate in measured["rates"]
+        f"{rate['per_month']:g} false alarms a month": _reach(rate) for rate in measured["rates"]
     }
+    rows["volume"] = f"d_max and Mc_max {measured['limits']}"
     title = (
         f"Sensitive distance: {measured['name']}, {measured['injections']} injections, "
         f"{measured['background_seconds']:.0f} s of background"
     )
     return _section(title, rows)
+
+
+def _reach(rate: dict[str, Any]) -> str:
+    if not rate["distance"]:
+        return "nothing found"
+    return (
+        f"{rate['distance']:.0f} ± {rate['distance_error']:.0f} Mpc; "
+        f"{rate['distance_by_largest_injected']:.0f} Mpc with the largest injected; threshold's "
+        f"own rate {rate['per_month_low']:.0f} to {rate['per_month_high']:.0f} (90 %, Poisson)"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """A bank of templates: aligned-spin binaries, so many that none of a range is far from all."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from ligo_cpc_snn.search.matched.placement import BankRanges, fitting_factors, place, propose
 from ligo_cpc_snn.search.matched.waveform_nodes import WhitenedNodes
 from ligo_cpc_snn.strain.curves import Asd
+from ligo_cpc_snn.strain.replacing import write_whole
 
 PARAMETERS = ("mass_1", "mass_2", "spin_1z", "spin_2z")
 
@@ -40,13 +42,15 @@ class TemplateBank:
         return int(self.parameters["mass_1"].size)
 
     def save(self, path: str | Path) -> None:
-        """Write an HDF5 file: a dataset per parameter, the rest as attributes."""
-        with h5py.File(path, "w") as file:
+        """Write an HDF5 file, whole or not at all: datasets of parameters, the rest attributes."""
+        body = io.BytesIO()
+        with h5py.File(body, "w") as file:
             for name in PARAMETERS:
                 file[name] = self.parameters[name]
             settings = asdict(self.ranges)
             settings |= {"lowest_hz": self.lowest_hz, "psd": self.psd, "seed": self.seed}
             file.attrs.update(settings)
+        write_whole(Path(path), body.getvalue())
 
 
 def load_bank(path: str | Path) -> TemplateBank:

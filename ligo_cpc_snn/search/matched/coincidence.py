@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from ligo_cpc_snn.search import permutations
 from ligo_cpc_snn.search.matched.chisq import reweighted
 from ligo_cpc_snn.search.matched.filtering import SingleTriggers
 from ligo_cpc_snn.search.matched.followup import FollowedUp
@@ -50,27 +51,19 @@ def coincidences(
     """Return pairs of triggers of one template whose times differ by `longest` at most.
 
     Args:
-        first, second: Triggers of the two detectors, ordered as they come.
+        first, second: Triggers of the two detectors, in any order.
         longest: In s.
         network_threshold: Of the root of the sum of squares of the ratios.
         slide: How the second detector is shifted; None: as it was.
     """
-    if not first.gps.size or not second.gps.size:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     moved = second.gps if slide is None else slide.moved(second.gps)
-    order = np.lexsort((moved, second.template))
-    start = min(first.gps.min(), moved.min())
-    # One axis for all templates: each has a stretch of its own, further apart than `longest`.
-    stretch = max(first.gps.max(), moved.max()) - start + 4 * longest
-    one = first.gps - start + first.template * stretch
-    other = (moved - start + second.template * stretch)[order]
-    low, high = np.searchsorted(other, one - longest), np.searchsorted(other, one + longest)
-    count = high - low
-    a = np.repeat(np.arange(one.size), count)
-    b = np.arange(a.size) + np.repeat(low - (np.cumsum(count) - count), count)
-    b = order[b]
-    loud = np.abs(first.snr[a]) ** 2 + np.abs(second.snr[b]) ** 2 >= network_threshold**2
-    return a[loud], b[loud]
+    pairs = permutations.coincidences(
+        permutations.SingleTriggers(first.gps, np.abs(first.snr), first.template),
+        permutations.SingleTriggers(moved, np.abs(second.snr), second.template),
+        window_seconds=longest,
+    )
+    loud = pairs.statistic >= network_threshold
+    return pairs.first[loud], pairs.second[loud]
 
 
 def rank(

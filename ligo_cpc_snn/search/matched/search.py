@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ligo_cpc_snn.search.false_alarms import false_alarms
 from ligo_cpc_snn.search.matched.bank import TemplateBank, load_bank
 from ligo_cpc_snn.search.matched.coincidence import (
     MatchedEvents,
+    Pairs,
     Slide,
     cluster,
     coincidences,
@@ -121,6 +123,8 @@ def run_matched_filter(
     events_file: str | Path,
     bank: TemplateBank | str | Path,
     settings: MatchedFilterSettings | None = None,
+    *,
+    slides: int = 0,
 ) -> dict[str, Any]:
     """Search a strain file and write its events in the format of the challenge.
 
@@ -129,6 +133,7 @@ def run_matched_filter(
         events_file: To be written: `time`, `stat`, `var`.
         bank: Templates, or the file of a bank.
         settings: Of the search.
+        slides: Time slides of each stretch; with some, the file has `far_per_year`, too.
 
     Returns:
         `seconds` searched and `left_out_seconds`, `templates`, `events`, `wall_seconds`,
@@ -137,11 +142,11 @@ def run_matched_filter(
     settings = settings or MatchedFilterSettings()
     bank = bank if isinstance(bank, TemplateBank) else load_bank(bank)
     wall, core = time.perf_counter(), time.process_time()
-    found = search_files([strain_file], bank, settings)
+    found = search_files([strain_file], bank, settings, slides=slides)
     events = found.events
     contributions = np.abs(events.snr)
     triggers = Triggers(events.gps, events.statistic, contributions)
-    write_events(events_file, triggers, settings.timing_seconds)
+    write_events(events_file, triggers, settings.timing_seconds, _rates(found))
     core = time.process_time() - core
     return {
         "seconds": found.seconds,
@@ -149,10 +154,24 @@ def run_matched_filter(
         "templates": bank.size,
         "minimal_match": bank.ranges.minimal_match,
         "events": int(events.gps.size),
+        "background_seconds": found.background_seconds,
         "wall_seconds": time.perf_counter() - wall,
         "core_seconds": core,
         "times_real_time_per_core": found.seconds / core,
     }
+
+
+def _rates(found: MatchedSearch) -> dict[str, np.ndarray]:
+    """Return the events' false-alarm rates, nothing without time slides."""
+    if not found.background_seconds:
+        return {}
+    rates = false_alarms(
+        found.events.statistic,
+        found.background,
+        background_seconds=found.background_seconds,
+        analysed_seconds=found.seconds,
+    )
+    return {"far_per_year": rates.far_per_year}
 
 
 def _search_stretch(
@@ -168,22 +187,28 @@ def _search_stretch(
     rate = strain.sample_rate_hz
     shifts = slide_shifts((2, strain.strain.size), rate, slides, LEAST_SHIFT_SECONDS)
     lags = [None, *(Slide(shift / rate, pair.start, pair.duration) for shift in shifts)]
-    pairs = [
-        coincidences(
+    # The pairs of all slides together do not fit the memory: they are found twice, slide by slide.
+    sides = _followed_up(pair, lags, templates, grid, settings)
+    table = _table(pair, templates, settings)
+    ranked = [
+        cluster(rank(rows, pair.triggers[0].template, *sides, table, lag), settings.cluster_seconds)
+        for rows, lag in _pairs(pair, lags, settings)
+    ]
+    return ranked[0], ranked[1:], pair.duration * len(shifts)
+
+
+def _pairs(
+    pair: _Pair, lags: Sequence[Slide | None], settings: MatchedFilterSettings
+) -> Iterator[tuple[Pairs, Slide | None]]:
+    """Yield the coincidences of each slide, with the slide."""
+    for lag in lags:
+        rows = coincidences(
             *pair.triggers,
             longest=settings.coincidence_seconds,
             network_threshold=settings.network_threshold,
             slide=lag,
         )
-        for lag in lags
-    ]
-    sides = _followed_up(pair, pairs, templates, grid, settings)
-    table = _table(pair, templates, settings)
-    ranked = [
-        cluster(rank(rows, pair.triggers[0].template, *sides, table, lag), settings.cluster_seconds)
-        for rows, lag in zip(pairs, lags, strict=True)
-    ]
-    return ranked[0], ranked[1:], pair.duration * len(shifts)
+        yield rows, lag
 
 
 def _triggers(
@@ -204,16 +229,19 @@ def _triggers(
 
 def _followed_up(
     pair: _Pair,
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    lags: Sequence[Slide | None],
     templates: TemplateSpectra,
     grid: FilterGrid,
     settings: MatchedFilterSettings,
 ) -> tuple[FollowedUp, FollowedUp]:
+    """Follow up the triggers that coincide in any slide."""
+    both = [np.zeros(triggers.gps.size, bool) for triggers in pair.triggers]
+    for rows, _ in _pairs(pair, lags, settings):
+        for wanted, chosen in zip(both, rows, strict=True):
+            wanted[chosen] = True
     sides = []
-    for side in range(2):
+    for side, wanted in enumerate(both):
         triggers = pair.triggers[side]
-        wanted = np.zeros(triggers.gps.size, bool)
-        wanted[np.concatenate([rows[side] for rows in pairs])] = True
         log.info("%d triggers followed up", np.count_nonzero(wanted))
         sides.append(follow_up(triggers, wanted, pair.data[side], templates, grid, settings))
     return sides[0], sides[1]
