@@ -112,13 +112,15 @@ def test_errors_and_help_come_before_jax(tmp_path) -> None:
 
 def test_a_detector_is_listed_with_what_it_was_trained_on() -> None:
     population = {"mass_1": {"low": 10.0, "high": 50.0}, "mass_frame": "detector"}
+    asked = {1.0: 1200.0, 900.0: 1512.4, 10000.0: 1800.0}
+    rates = [{"per_month": rate, "distance": distance} for rate, distance in asked.items()]
     card = {
         "data": {"source": "real", "approximant": "IMRPhenomXPHM"},
         "config": {"data": {"signals": {"population": population}}},
-        "numbers": {"sensitivity": {"rates": [{"per_month": 1.0, "distance": 1512.4}]}},
+        "numbers": {"sensitivity": {"rates": rates}},
     }
     assert summary(card) == (
         "real noise, heavier mass 10 to 50 solar (detector frame), IMRPhenomXPHM, sensitive "
-        "distance 1512 Mpc at 1 false alarms a month"
+        "distance 1512 Mpc at 900 false alarms a month"
     )
     assert summary({}) == "nothing in its card"

@@ -7,6 +7,7 @@ filter (filter_seconds / 2 of the detector) and triggers.cluster_seconds after i
 """
 
 import logging
+import math
 import sys
 import traceback
 from contextlib import suppress
@@ -23,6 +24,8 @@ from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.search.detector_files import find_detector
 
 log = logging.getLogger(__name__)
+
+USUAL_PER_MONTH = 1000.0  # false alarms at which detectors are compared in one line
 
 # What bad input or a bad machine ends in: one line without a traceback.
 EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
@@ -76,12 +79,13 @@ def summary(card: dict[str, Any]) -> str:
         parts.append(masses)
     if "approximant" in data:
         parts.append(str(data["approximant"]))
-    for rate in numbers.get("sensitivity", {}).get("rates", [])[-1:]:
-        if rate["distance"] is not None:
-            parts.append(
-                f"sensitive distance {rate['distance']:.0f} Mpc at {rate['per_month']:g} false "
-                "alarms a month"
-            )
+    rates = [x for x in numbers.get("sensitivity", {}).get("rates", []) if x["distance"]]
+    if rates:
+        rate = min(rates, key=lambda x: abs(math.log(x["per_month"] / USUAL_PER_MONTH)))
+        parts.append(
+            f"sensitive distance {rate['distance']:.0f} Mpc at {rate['per_month']:g} false "
+            "alarms a month"
+        )
     return ", ".join(parts) or "nothing in its card"
 
 
