@@ -129,8 +129,8 @@ def test_the_table_holds_what_the_files_hold(tmp_path):
     assert head.count("|") == line.count("|") == row.count("|")
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == [
-        "neuron", "lif", "7", "0.42 [0.41, 0.44]", "0.81 [0.80, 0.83]", "-", "158 123",
-        "12.3", "-", "1.23e+06", "5.60e+07", "8",
+        "neuron", "lif", "7", "0.42 [0.41, 0.44]", "0.81 [0.80, 0.83]", "-", "-", "-",
+        "158 123", "12.3", "-", "1.23e+06", "5.60e+07", "8",
     ]  # fmt: skip
 
 

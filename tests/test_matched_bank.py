@@ -89,7 +89,7 @@ def test_the_seed_decides_and_the_file_keeps(bank: TemplateBank, tmp_path: Path)
         ("--masses 30 60", "--masses 60.0: the bank .* has 50.0"),
         ("--spin 0.5", "--spin 0.5: the bank .* has 0.0"),
         ("--minimal-match 0.9", "--minimal-match 0.9: the bank .* has 0.97"),
-        ("--asd ASD", "--asd curve.*: the bank .* has "),
+        ("--asd ASD", "--asd .*curve.txt: the bank .* has "),
     ],
 )
 def test_options_that_contradict_a_bank_are_refused(
