@@ -4,20 +4,16 @@ Signals are injected into noise, each search runs over the same files, and its e
 scored as the mock data challenge MLGWSC-1 does: sensitive distance against false alarms.
 """
 
-import logging
 import sys
-import traceback
-from contextlib import suppress
 from pathlib import Path
 
 from ligo_cpc_snn.config.campaign_schema import CampaignConfig
 from ligo_cpc_snn.config.command_line import entry
 from ligo_cpc_snn.config.roots import EVALUATION
 from ligo_cpc_snn.errors import UserError
-from ligo_cpc_snn.runtime import environment, logs
+from ligo_cpc_snn.runtime import environment
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
-
-log = logging.getLogger(__name__)
+from ligo_cpc_snn.runtime.task import run_task
 
 # What bad input or a bad machine ends in: one line without a traceback.
 EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
@@ -28,26 +24,14 @@ def evaluate(cfg: CampaignConfig) -> int:
     """Run one measurement; JAX is imported only after its environment is set."""
     needed = bytes_needed(cfg)
     with open_run_folder(Path(cfg.output_dir), needed, setting="output_dir") as folder:
-        logs.setup(folder, cfg.runtime.log_level)
-        try:
-            chosen = environment.prepare(
-                cfg.runtime.platform.value,
-                cfg.runtime.memory_fraction,
-                cfg.runtime.compilation_cache,
-            )
-            environment.verify_platform(chosen)
-            log.info(chosen.line())
+
+        def work() -> int:
             from ligo_cpc_snn.wiring.campaign import run_campaign
 
             return run_campaign(cfg, folder, environment.cache_folder())
-        except KeyboardInterrupt:
-            log.warning("stopped: what is done is kept, the same command continues")
-            return 130
-        except Exception:
-            # The terminal gets one line from `entry`: whoever wants more finds it here.
-            with suppress(OSError):
-                (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            raise
+
+        stopped = "stopped: what is done is kept, the same command continues"
+        return run_task(folder, cfg.runtime, work, stopped=stopped)
 
 
 def bytes_needed(cfg: CampaignConfig) -> int:

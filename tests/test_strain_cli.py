@@ -218,7 +218,7 @@ def test_an_interrupt_keeps_what_has_arrived_and_jax_is_not_imported(
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "stopped: what has arrived is kept, the same command continues" in errors
     assert "Traceback" not in errors

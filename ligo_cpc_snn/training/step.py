@@ -156,26 +156,11 @@ def build_phase(
 
         def move(state: TrainState) -> TrainState:
             updates, opt_state = optimiser.update(got.gradient, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
-            average = state.average
-            if average is not None:
-                average = average_on(average, params, state.step, cfg.average_decay)
-            return state._replace(
-                params=params,
-                average=average,
-                opt_state=opt_state,
-                step=state.step + 1,
-                phase_step=state.phase_step + 1,
-                metrics=_add(state.metrics, got.metrics),
-            )
+            moved = _updated(state, updates, cfg.average_decay)
+            return moved._replace(opt_state=opt_state, metrics=_add(state.metrics, got.metrics))
 
         def stay(state: TrainState) -> TrainState:
-            first = state.bad_step < 0
-            part = jnp.argmin(finite).astype(jnp.int32)
-            return state._replace(
-                bad_step=jnp.where(first, state.step, state.bad_step),
-                bad_part=jnp.where(first, part, state.bad_part),
-            )
+            return _marked(state, finite)
 
         # A branch, not a choice of results: XLA then takes each gradient once.
         return jax.lax.cond(jnp.all(finite) & (state.bad_step < 0), move, stay, state)
@@ -194,6 +179,25 @@ def build_phase(
         return tuple(jax.eval_shape(gradient, params, data, zero, zero, hard).metrics)
 
     return PhaseFunctions(step, begin, metric_names)
+
+
+def _updated(state: TrainState, updates: Params, decay: float) -> TrainState:
+    """Return the state with parameters, their average and the counts one step on."""
+    params, average = optax.apply_updates(state.params, updates), state.average
+    if average is not None:
+        average = average_on(average, params, state.step, decay)
+    step, phase_step = state.step + 1, state.phase_step + 1
+    return state._replace(params=params, average=average, step=step, phase_step=phase_step)
+
+
+def _marked(state: TrainState, finite: Bool[Array, "part"]) -> TrainState:
+    """Return the state with the first step and part that were not finite."""
+    first = state.bad_step < 0
+    part = jnp.argmin(finite).astype(jnp.int32)
+    return state._replace(
+        bad_step=jnp.where(first, state.step, state.bad_step),
+        bad_part=jnp.where(first, part, state.bad_part),
+    )
 
 
 def average_on(average: Params, params: Params, step: Int[Array, ""], decay: float) -> Params:

@@ -6,11 +6,8 @@ With --follow a trigger is told when the strain that decides it is there: half o
 filter (filter_seconds / 2 of the detector) and triggers.cluster_seconds after its peak.
 """
 
-import logging
 import math
 import sys
-import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +16,11 @@ from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import to_overrides
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.errors import UserError
-from ligo_cpc_snn.runtime import environment, logs
+from ligo_cpc_snn.runtime import environment
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
+from ligo_cpc_snn.runtime.task import run_task
 from ligo_cpc_snn.search.detector_files import find_detector
 
-log = logging.getLogger(__name__)
 
 USUAL_PER_MONTH = 1000.0  # false alarms at which detectors are compared in one line
 
@@ -35,9 +32,8 @@ def search(cfg: SearchConfig) -> int:
     """Run one search; JAX is imported only after its environment is set."""
     find_detector(cfg.detector)  # a wrong name is told at once, before a folder is made
     with open_run_folder(Path(cfg.output_dir), setting="output_dir") as output_dir:
-        logs.setup(output_dir, cfg.runtime.log_level)
-        try:
-            _prepare(cfg)
+
+        def work() -> int:
             if cfg.follow is not None:
                 from ligo_cpc_snn.wiring.follow import follow
 
@@ -45,14 +41,9 @@ def search(cfg: SearchConfig) -> int:
             from ligo_cpc_snn.wiring.search import run_search
 
             return run_search(cfg, output_dir, environment.cache_folder())
-        except KeyboardInterrupt:
-            log.warning("stopped: what is done is kept, the same command continues")
-            return 130
-        except Exception:
-            # The terminal gets one line from `entry`: whoever wants more finds it here.
-            with suppress(OSError):
-                (output_dir / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            raise
+
+        stopped = "stopped: what is done is kept, the same command continues"
+        return run_task(output_dir, cfg.runtime, work, stopped=stopped)
 
 
 def list_detectors() -> int:
@@ -109,11 +100,3 @@ def main() -> int:
         root=SEARCH,
         translate=to_overrides,
     )
-
-
-def _prepare(cfg: SearchConfig) -> None:
-    chosen = environment.prepare(
-        cfg.runtime.platform.value, cfg.runtime.memory_fraction, cfg.runtime.compilation_cache
-    )
-    environment.verify_platform(chosen)
-    log.info(chosen.line())

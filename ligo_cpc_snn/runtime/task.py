@@ -1,0 +1,41 @@
+"""What every entry point does around its work: log, environment before JAX, traceback."""
+
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ligo_cpc_snn.config.schema import RuntimeConfig
+from ligo_cpc_snn.runtime import environment, logs
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+
+
+def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, stopped: str) -> int:
+    """Prepare the environment and do the work, which imports JAX only then.
+
+    Args:
+        folder: of the log and, after an error, of traceback.txt; this process holds it.
+        runtime: platform, memory and log level.
+        work: returns the exit code.
+        stopped: what is said after Ctrl-C.
+    """
+    logs.setup(folder, runtime.log_level)
+    try:
+        chosen = environment.prepare(
+            runtime.platform.value, runtime.memory_fraction, runtime.compilation_cache
+        )
+        environment.verify_platform(chosen)
+        log.info(chosen.line())
+        return work()
+    except KeyboardInterrupt:
+        log.warning(stopped)
+        return INTERRUPTED
+    except Exception:
+        # The terminal gets one line from `entry`: whoever wants more finds it here.
+        with suppress(OSError):
+            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        raise
