@@ -21,7 +21,6 @@ from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.runtime.task import run_task
 from ligo_cpc_snn.search.detector_files import find_detector
 
-
 USUAL_PER_MONTH = 1000.0  # false alarms at which detectors are compared in one line
 
 # What bad input or a bad machine ends in: one line without a traceback.
