@@ -18,6 +18,7 @@ from ligo_cpc_snn.dataset.plan import BankPlan, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.psds import Psds, record_psds
 from ligo_cpc_snn.dataset.recorded import RecordedNoise, real_noise
 from ligo_cpc_snn.dataset.rejection import Quality
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.coincidence import Coincident, coincident, common_time
 from ligo_cpc_snn.strain.files import folder_events, read_folder
 from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
@@ -42,6 +43,7 @@ class Noise(NamedTuple):
     psds: Psds | None
 
 
+@stage("noise")
 def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: int) -> Noise:
     """Make or read the noise of a run, and check that the banks will fit.
 

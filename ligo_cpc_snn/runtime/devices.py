@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import psutil
 
-from ligo_cpc_snn.config.schema import RuntimeConfig
-from ligo_cpc_snn.runtime.memory_limits import available_bytes, total_bytes
+from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
+from ligo_cpc_snn.runtime.memory_limits import allowed_fraction, available_bytes, total_bytes
 
 
 def describe_device() -> dict[str, Any]:
@@ -55,22 +55,55 @@ def _device_limit() -> int | None:
 
 
 def memory_budget_bytes(cfg: RuntimeConfig) -> int:
-    """Return the bytes that banks may take.
+    """Return the bytes of device memory that the whole run may take.
 
     Args:
         cfg: `memory_budget_gb` if given (GB of 1e9 bytes), else `memory_fraction` of what
-            the device has. A GPU's limit that XLA reports is that fraction already: half
-            of it is left to the training step.
+            the device has, or LIGO_MEM_FRACTION of it. A GPU's limit that XLA reports is that
+            fraction already, and nothing above it can be had.
 
     Returns:
-        Bytes.
+        Bytes. On a CPU the device's memory is the host's, the process is part of it, and the
+        fraction is of what is free.
     """
-    if cfg.memory_budget_gb is not None:
-        return int(cfg.memory_budget_gb * 1e9)
+    asked = None if cfg.memory_budget_gb is None else int(cfg.memory_budget_gb * 1e9)
     limit = _device_limit()
     if limit is not None:
-        return limit // 2
-    return int(available_bytes() * cfg.memory_fraction)
+        return limit if asked is None else min(asked, limit)
+    if asked is not None:
+        return asked
+    return _part_of_host(cfg)
+
+
+def host_budget_bytes(cfg: RuntimeConfig) -> int:
+    """Return the bytes of the host's memory that a run may take: on a CPU its device's budget."""
+    if cfg.host_memory_gb is not None:
+        return int(cfg.host_memory_gb * 1e9)
+    if device_is_host():
+        return memory_budget_bytes(cfg)
+    return _part_of_host(cfg)
+
+
+def _part_of_host(cfg: RuntimeConfig) -> int:
+    """Return what this process has of the host's memory, and the allowed part of what is free."""
+    return resident_bytes() + int(available_bytes() * allowed_fraction(cfg.memory_fraction))
+
+
+def memory_room_bytes(cfg: RuntimeConfig) -> int:
+    """Return the bytes of the device's budget that nothing has taken yet."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    taken = resident_bytes() if device_is_host() else int(stats.get("bytes_in_use", 0))
+    return max(memory_budget_bytes(cfg) - taken, 0)
+
+
+def device_is_host() -> bool:
+    """Return whether the default device has no memory but the host's."""
+    return jax.local_devices()[0].platform == "cpu"
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process has now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def peak_memory_bytes() -> int:

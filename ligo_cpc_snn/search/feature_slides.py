@@ -43,6 +43,7 @@ def slide_background(
     threshold: float,
     cluster_seconds: float,
     budget_bytes: int,
+    at_a_time: int | None = None,
 ) -> Background:
     """Return the background of time slides, circular within rings and across them.
 
@@ -57,6 +58,7 @@ def slide_background(
         threshold: of the statistic; peaks above it are kept.
         cluster_seconds: a peak is the loudest within it.
         budget_bytes: of device memory.
+        at_a_time: slides side by side at most; None: as the kind of device likes it.
 
     Raises:
         ValueError: the budget does not hold two rings and a slide.
@@ -71,7 +73,7 @@ def slide_background(
         ring_frames=ring_frames,
     )
     size = max((ring.frames for turn in turns for ring in turn.rings), default=0)
-    streams = _streams(detector, segments, turns, size, budget_bytes)
+    streams = _streams(detector, segments, turns, size, budget_bytes, at_a_time)
     return collect(
         segments,
         turns,
@@ -181,6 +183,7 @@ def _streams(
     turns: Sequence[Turn],
     size: int,
     budget_bytes: int,
+    at_a_time: int | None,
 ) -> int:
     """Return how many slides run side by side."""
     if not turns:
@@ -191,5 +194,5 @@ def _streams(
             f"time slides need {rings + stream} bytes, the budget is {budget_bytes}: raise "
             "runtime.memory_budget_gb or set background.slides=0"
         )
-    most = STREAMS_CPU if jax.default_backend() == "cpu" else STREAMS
+    most = at_a_time or (STREAMS_CPU if jax.default_backend() == "cpu" else STREAMS)
     return min((budget_bytes - rings) // stream, most, max(len(t.shifts) for t in turns))

@@ -86,6 +86,7 @@ def prepare_mining(
     params: Params,
     banks: Any,
     compile_ahead: Callable[..., Callable[..., Any]],
+    jit: Callable[..., Any] = jax.jit,
 ) -> Mining:
     """Compile the search for hard noise, in `batches` batches.
 
@@ -93,14 +94,15 @@ def prepare_mining(
         every: steps between two searches.
         params, banks: arrays or shapes, of the kind searched with.
         compile_ahead: compiles a jitted function for arguments.
+        jit: of functions on all devices of the run.
     """
     zero = jax.device_put(jnp.zeros((), jnp.int32))
     found = jax.eval_shape(miner.begin)
-    begin = compile_ahead("mining: begin", jax.jit(miner.begin))
-    forget = compile_ahead("mining: forget", jax.jit(miner.none))
-    conclude = compile_ahead("mining: conclude", jax.jit(miner.conclude), found)
+    begin = compile_ahead("mining: begin", jit(miner.begin))
+    forget = compile_ahead("mining: forget", jit(miner.none))
+    conclude = compile_ahead("mining: conclude", jit(miner.conclude), found)
     look = compile_ahead(
-        "mining: scores", jax.jit(miner.look, donate_argnums=0), found, params, banks, zero, zero
+        "mining: scores", jit(miner.look, donate_argnums=0), found, params, banks, zero, zero
     )
     numbers = [jax.device_put(jnp.asarray(i, jnp.int32)) for i in range(batches)]
 

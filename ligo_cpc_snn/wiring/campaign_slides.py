@@ -16,6 +16,7 @@ from ligo_cpc_snn.search.slide_plan import SlideSegment
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.triggers import find_triggers
 from ligo_cpc_snn.strain.coincidence import Coincident
+from ligo_cpc_snn.wiring.choices import slides_at_a_time
 from ligo_cpc_snn.wiring.search import wanted_of
 
 SECONDS = 2048.0  # of noise that are slid
@@ -94,6 +95,7 @@ def _compared(
         threshold=threshold,
         cluster_seconds=cluster,
         budget_bytes=budget_bytes,
+        at_a_time=slides_at_a_time(settings.runtime, detector),
     )
     if not slid.seconds:
         raise ValueError(f"{seconds:.0f} s of noise leave no room for a slide")

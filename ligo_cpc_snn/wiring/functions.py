@@ -8,19 +8,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from ligo_cpc_snn.chunked import in_parts
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.banks import HardCrops
 from ligo_cpc_snn.dataset.sampling import build_sampler, draw_noise_windows
 from ligo_cpc_snn.evaluation.windows import Score, build_score
+from ligo_cpc_snn.memory import Fitted, largest_that_fits
 from ligo_cpc_snn.models.detector import Detection, Detector
 from ligo_cpc_snn.rng import at_step, stream
-from ligo_cpc_snn.runtime.compilation import compile_ahead
+from ligo_cpc_snn.runtime.compilation import compile_ahead, compile_measured
 from ligo_cpc_snn.search.stream import Advance, build_advance
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.learner import Params, Structure
+from ligo_cpc_snn.training.micro_batches import micro_batches
 from ligo_cpc_snn.training.mining import Miner, Mining, prepare_mining
-from ligo_cpc_snn.training.phases import Phase, prepare_phases
+from ligo_cpc_snn.training.phases import Phase, Room, prepare_phases
 from ligo_cpc_snn.types import Strain
 from ligo_cpc_snn.wiring.data import Data
+from ligo_cpc_snn.wiring.distributed import ONE_DEVICE, Together
 from ligo_cpc_snn.wiring.export import Lags, build_lags
 
 # Windows looked into at the end: their SNRs by name, then noise for the spike statistics.
@@ -30,7 +35,10 @@ CHUNK_SECONDS = 4.0  # of continuous strain
 
 
 class Functions(NamedTuple):
-    """Compiled functions; `advance` by the number of streams side by side."""
+    """Compiled functions; `advance` by the number of streams side by side.
+
+    `programs` are those of the evaluation, with the bytes they take beside their arguments.
+    """
 
     phases: list[Phase]
     score: Score
@@ -39,38 +47,100 @@ class Functions(NamedTuple):
     assemble: Callable[[Params], Detector]
     lags: Lags
     mining: Mining | None = None
+    programs: dict[str, int] = {}  # noqa: RUF012 (never changed)
 
 
-def prepare_functions(cfg: Config, structure: Structure, params: Params, data: Data) -> Functions:
-    """Compile training, validation, evaluation and, for an event, the search."""
+@stage("compilation")
+def prepare_functions(
+    cfg: Config,
+    structure: Structure,
+    params: Params,
+    data: Data,
+    together: Together = ONE_DEVICE,
+    room: Room | None = None,
+) -> Functions:
+    """Compile training, validation, evaluation and, for an event, the search.
+
+    Args:
+        room: memory for it and steps at a time; None: without a limit.
+
+    Training and its validation run on all devices; what comes after them on one, with what
+    `together.own` returns of the parameters and the validation banks.
+    """
 
     def assemble(params: Params) -> Detector:
         return structure.learner(params).detector
 
+    sample_validation = build_sampler(cfg.data, cfg.evaluation.batch_size)
     phases = prepare_phases(
         cfg,
         structure,
         params,
         build_sampler(cfg.data, cfg.training.batch_size),
-        build_sampler(cfg.data, cfg.evaluation.batch_size),
+        lambda *args, **named: together.spread(sample_validation(*args, **named)),
         data.training,
         data.validation,
-        compile_ahead,
+        compile_measured,
         _no_hard_crops(cfg) if cfg.data.glitches.hard_fraction else None,
+        room,
+        jit=together.jit,
+        spread=together.spread,
     )
-    all_signals = build_sampler(cfg.data, cfg.evaluation.batch_size, signal_fraction=1.0)
-    score = jax.jit(build_score(assemble, all_signals, stream(cfg.seed, "evaluation")))
-    lags = jax.jit(build_lags(cfg, assemble))
+    mined = cfg.data.glitches.hard_fraction
+    mining = _mining(cfg, assemble, params, data, together) if mined else None
+    params, validation = together.own(params), together.own(data.validation)
     number, snr = jnp.zeros((), jnp.int32), jnp.zeros(())
+    state_bytes = max(phase.state_bytes for phase in phases)
+    limit = None if room is None or room.memory_bytes is None else room.memory_bytes - state_bytes
+    score = _in_parts_that_fit(
+        cfg, limit, "evaluation: scores", _score(cfg, assemble), (params, validation, number, snr)
+    )
+    lags = _in_parts_that_fit(
+        cfg,
+        limit,
+        "evaluation: timing",
+        lambda parts: build_lags(cfg, assemble, parts),
+        (params, validation, number),
+    )
+    inspect = compile_measured("evaluation: traces", _inspect(cfg, assemble), params, validation)
     return Functions(
         phases,
-        compile_ahead("evaluation: scores", score, params, data.validation, number, snr),
-        compile_ahead("evaluation: traces", _inspect(cfg, assemble), params, data.validation),
+        score.program,
+        inspect[0],
         _advance(cfg, assemble, params) if cfg.event.name else {},
         assemble,
-        compile_ahead("evaluation: timing", lags, params, data.validation, number),
-        _mining(cfg, assemble, params, data) if cfg.data.glitches.hard_fraction else None,
+        lags.program,
+        mining,
+        {
+            "evaluation: scores": score.needed_bytes,
+            "evaluation: timing": lags.needed_bytes,
+            "evaluation: traces": inspect[1],
+        },
     )
+
+
+def _score(cfg: Config, assemble: Callable[[Params], Detector]) -> Callable[[int], Score]:
+    all_signals = build_sampler(cfg.data, cfg.evaluation.batch_size, signal_fraction=1.0)
+    key = stream(cfg.seed, "evaluation")
+    return lambda parts: build_score(assemble, all_signals, key, lambda f: in_parts(f, parts))
+
+
+def _in_parts_that_fit(
+    cfg: Config,
+    limit: int | None,
+    name: str,
+    build: Callable[[int], Callable[..., Any]],
+    arguments: tuple[Any, ...],
+) -> Fitted:
+    """Compile a function of an evaluation's batch, in as few parts as its memory asks for."""
+    batch = cfg.evaluation.batch_size
+
+    def compile_at(size: int) -> tuple[Any, int]:
+        return compile_measured(name, jax.jit(build(-(-batch // size))), *arguments)
+
+    if limit is None:
+        return Fitted(batch, *compile_at(batch))
+    return largest_that_fits(compile_at, micro_batches(batch, 1), limit)
 
 
 def _no_hard_crops(cfg: Config) -> HardCrops:
@@ -80,7 +150,11 @@ def _no_hard_crops(cfg: Config) -> HardCrops:
 
 
 def _mining(
-    cfg: Config, assemble: Callable[[Params], Detector], params: Params, data: Data
+    cfg: Config,
+    assemble: Callable[[Params], Detector],
+    params: Params,
+    data: Data,
+    together: Together,
 ) -> Mining:
     glitches, batch = cfg.data.glitches, cfg.evaluation.batch_size
 
@@ -102,6 +176,7 @@ def _mining(
         params=params,
         banks=data.training,
         compile_ahead=compile_ahead,
+        jit=together.jit,
     )
 
 
