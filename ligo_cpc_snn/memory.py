@@ -30,6 +30,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_sound(arrays: Any) -> bool:
+    """Return whether arrays were not given up and every program that led to them succeeded."""
+    held = [leaf for leaf in jax.tree.leaves(arrays) if isinstance(leaf, jax.Array)]
+    if any(leaf.is_deleted() for leaf in held):
+        return False
+    try:
+        jax.block_until_ready(held)
+    except jax.errors.JaxRuntimeError as error:
+        log.debug("a program before failed: %s", error)
+        return False
+    return True
+
+
 Compile = Callable[[int], tuple[Any, int]]  # size -> program, bytes beside its arguments
 
 

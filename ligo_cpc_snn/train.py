@@ -21,18 +21,25 @@ def train(cfg: Config) -> int:
     prefer_learned(cfg)
     run_dir = Path(cfg.run_dir).expanduser().absolute()
     if not processes.started_together(cfg.runtime.distributed):
+        if not cfg.runtime.fallback:  # a platform that is not here is told before a folder is made
+            _prepare(cfg.runtime)
         return _train(cfg, run_dir, run_dir, cfg.runtime)
     with processes.ended_together():
         runtime = processes.runtime_of_several(cfg.runtime)
-        environment.prepare(  # as `run_task` will: JAX is imported to meet the others
-            runtime.platform.value,
-            runtime.memory_fraction,
-            runtime.compilation_cache,
-            runtime.fallback,
-        )
+        _prepare(runtime)  # JAX is imported to meet the others
         index, _ = processes.connect()
         runtime = processes.quieter(runtime, index)
         return _train(cfg, run_dir, processes.folder_of(run_dir, index), runtime)
+
+
+def _prepare(runtime: RuntimeConfig) -> None:
+    """Set the environment as `run_task` will, which then finds it set."""
+    environment.prepare(
+        runtime.platform.value,
+        runtime.memory_fraction,
+        runtime.compilation_cache,
+        runtime.fallback,
+    )
 
 
 def _train(cfg: Config, run_dir: Path, own_folder: Path, runtime: RuntimeConfig) -> int:

@@ -67,6 +67,20 @@ def test_snntorch_spikes_as_ours_a_frame_earlier():
     np.testing.assert_array_equal(theirs[1][:-2], ours[1][2:])
 
 
+@pytest.mark.parametrize("name", ["norse", "snntorch"])
+def test_frame_by_frame_a_peer_gives_what_it_gives_over_all_frames(name):
+    pytest.importorskip(name, reason="extra bench")
+    from ligo_cpc_snn.benchmarking.spiking_peers import torch_network
+    from ligo_cpc_snn.benchmarking.spiking_stepwise import over_frames
+
+    given = setting()
+    network = torch_network(name, given, "cpu")
+    spikes = torch_device.tensor(given.spikes, "cpu")
+    whole, stepwise = network(spikes), over_frames(name, network)(spikes)
+    np.testing.assert_allclose(stepwise.detach(), whole.detach(), atol=1e-5)
+    assert whole.detach().std() > 0
+
+
 def test_norse_and_spikingjelly_spike_alike():
     pytest.importorskip("norse", reason="extra bench")
     pytest.importorskip("spikingjelly", reason="extra bench")

@@ -1,25 +1,32 @@
 """Every device, kernel and chunking gives the network's golden references, and their losses."""
 
 import json
-from typing import Any
 
 import jax
 import numpy as np
 import pytest
 from golden import stages_losses, stages_network
 from golden.stages_files import FOLDER, TOLERANCES, distance, load
+from golden.stages_network import NETWORK
 from golden.stages_ways import DEVICES, KERNELS, check, on, outputs_of
 
-GOLDEN = {stage: load(stage) for stage in (*stages_network.NETWORK, "losses")}
-HAVE = {  # the kernel; the other cases compute what they do without
-    "unroll": ("glr", "gru", "LIF", "ALIF"),
-    "associative": ("glr", "LIF"),
-    "pallas": ("LIF",),
-    "all": ("glr", "LIF"),
+GOLDEN = {stage: load(stage) for stage in (*NETWORK, "losses")}
+# Cases of each way beside the plain one. A case without LIF, recurrence or product has the plain
+# way's program; that chunks of every choice are its whole is a law of test_models.py.
+WAYS = {
+    "unroll": [("context", "gru"), ("snn", "LIF")],
+    "associative": [("context", "glr"), ("snn", "LIF")],
+    "pallas": [("snn", "LIF")],
+    "bfloat16": [("encoder", "multirate"), ("context", "glr"), ("snn", "LIF"), ("snn", "none")],
 }
-IN_CHUNKS = ("plain", "all")
-# Products in bfloat16 move a spike, or what a rectifier lets through, and so the gradient.
-MOVING = ("ALIF", "CuBaLIF", "RCuBaLIF", "none")
+IN_CHUNKS = [
+    ("encoder", "multirate", "plain"),
+    ("context", "glr", "plain"),
+    ("bridge", "latency", "plain"),
+    ("snn", "CuBaLIF", "plain"),
+    ("context", "glr", "all"),
+    ("snn", "LIF", "all"),
+]
 
 
 @pytest.fixture(scope="module", params=DEVICES)
@@ -28,23 +35,11 @@ def device(request):
         yield
 
 
-def network_ways() -> list[Any]:
-    ways = []
-    for stage in stages_network.NETWORK:
-        for name in GOLDEN[stage]:
-            for way in KERNELS:
-                if way == "bfloat16":
-                    has = TOLERANCES[stage].bfloat16 is not None
-                    chunkings = ["whole"] if has else []
-                else:
-                    has = way == "plain" or name in HAVE[way]
-                    chunkings = list(stages_network.CHUNKINGS)[: 1 + (way in IN_CHUNKS)]
-                    chunkings = chunkings if has else []
-                ways += [
-                    pytest.param(stage, name, way, c, id=f"{stage} {name}, {way}, {c}")
-                    for c in chunkings
-                ]
-    return ways
+def network_ways() -> list[tuple[str, str, str, str]]:
+    """Return stage, case, way of computing, chunks."""
+    plain = [(stage, name, "plain", "whole") for stage in NETWORK for name in GOLDEN[stage]]
+    others = [(*case, way, "whole") for way, cases in WAYS.items() for case in cases]
+    return plain + others + [(*case, "chunks") for case in IN_CHUNKS]
 
 
 @pytest.mark.parametrize("stage, name, way, chunks", network_ways())
@@ -58,11 +53,16 @@ def test_stages_of_the_network(device, stage, name, way, chunks):
         chunks=stages_network.CHUNKINGS[chunks],
         kernels=KERNELS[way],
     )
-    compared = set(got)
-    if way == "bfloat16" and stage == "snn" and name in MOVING:
-        compared -= {"gradient"}
-    kept = {key: got[key] for key in compared}
-    check(stage, outputs_of(case, *compared), kept, way)
+    expected = outputs_of(case, *got)
+    if (way, name) == ("bfloat16", "none"):
+        # A membrane that rounding takes over zero opens or shuts a rectifier, and what comes back
+        # through it: the gradient of such a frame is another (two of 640 here move it by 97 % of
+        # the largest leaf; with the same ones open it is off by 0.6 %). The first sequence has
+        # none, and its strain's gradient is nobody else's.
+        expected = outputs_of(case, *(set(got) - {"gradient"}))
+        first = case.outputs["gradient"]["input"][0], got.pop("gradient")["input"][0]
+        assert 0 < distance(first[1], first[0]) < 1e-2
+    check(stage, expected, got, way)
     if way != "bfloat16":
         spikes = [key for key in case.outputs if key.startswith("spikes")]
         for key in (key for key in spikes if name != "none"):
@@ -80,10 +80,10 @@ def test_contrastive_losses(device, name):
     check("losses", case, stages_losses.contrast(stages_losses.INFONCE[name], case.inputs))
 
 
-@pytest.mark.parametrize("name", stages_losses.GRADIENTS)
-@pytest.mark.parametrize("parts, way", [(1, "plain"), (4, "plain"), (2, "all"), (1, "bfloat16")])
-def test_gradient_of_a_batch(device, name, parts, way):
-    """In micro-batches, of unequal sizes too, and with every kernel."""
+@pytest.mark.parametrize("negatives, parts, way", [("sequence", 2, "all"), ("batch", 4, "plain")])
+def test_gradient_of_a_batch(device, negatives, parts, way):
+    """In micro-batches, of unequal sizes too, and through the whole network with every kernel."""
+    name = f"gradient, {negatives}"
     case = GOLDEN["losses"][name]
     got = stages_losses.gradient(
         stages_losses.GRADIENTS[name],
@@ -92,13 +92,18 @@ def test_gradient_of_a_batch(device, name, parts, way):
         accumulation=parts,
         kernels=KERNELS[way],
     )
-    if way == "bfloat16":  # spikes of the bridge move, and with them the gradient
-        check("losses", outputs_of(case, "loss"), {"loss": got["loss"]}, way)
-    else:
-        check("losses", case, got, way)
+    check("losses", case, got, way)
 
 
-@pytest.mark.parametrize("stage", stages_network.NETWORK)
+def test_loss_of_a_batch_in_bfloat16(device):
+    """Spikes of the bridge move, and with them the gradient: it is not looked at."""
+    name = "gradient, sequence"
+    case, kernels = GOLDEN["losses"][name], KERNELS["bfloat16"]
+    got = stages_losses.loss(stages_losses.GRADIENTS[name], case.params, case.inputs, kernels)
+    check("losses", outputs_of(case, "loss"), {"loss": got}, "bfloat16")
+
+
+@pytest.mark.parametrize("stage", NETWORK)
 def test_a_result_moved_in_its_fourth_digit_fails(stage):
     name = {"bridge": "rate"}.get(stage, next(iter(GOLDEN[stage])))
     case = GOLDEN[stage][name]

@@ -35,15 +35,14 @@ def test_projection(device, name, pieces):
     check("projection", case, stages_data.projection(name == "turning", case.inputs, pieces))
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 16])
+@pytest.mark.parametrize("chunk", [2, 16])
 def test_banked_signals(device, chunk, monkeypatch):
     monkeypatch.setattr(whitened, "CHUNK", chunk)
     case = only("signals")
     check("signals", case, stages_data.signals(case.inputs))
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-@pytest.mark.parametrize("name", stages_data.COMPOSITIONS)
+@pytest.mark.parametrize("name, compiled", [("plain", True), ("negatives", True), ("plain", False)])
 def test_composition(device, name, compiled):
     case = load("composition")[name]
     got = stages_data.composition(stages_data.COMPOSITIONS[name], case.inputs, compiled)
@@ -55,7 +54,7 @@ def test_composition(device, name, compiled):
 
 @pytest.mark.parametrize(
     "way, chunk_seconds, streams",
-    [("plain", 60.0, 1), ("plain", 0.1, 2), ("plain", 1.0, 3), ("all", 1.0, 2), ("bfloat16", 1, 1)],
+    [("plain", 60.0, 1), ("plain", 0.1, 3), ("all", 1.0, 2), ("bfloat16", 60.0, 1)],
 )
 def test_search(device, way, chunk_seconds, streams):
     case = only("search")
@@ -82,17 +81,12 @@ def test_triggers(pieces):
     check("triggers", case, stages_search.triggers(case.inputs, pieces))
 
 
-@pytest.mark.parametrize("way", ["plain", "all"])
-@pytest.mark.parametrize("chunk_frames, slides_at_once", [(512, 5), (64, 2)])
+@pytest.mark.parametrize("way, chunk_frames, slides_at_once", [("plain", 512, 5), ("all", 64, 2)])
 def test_slides(device, way, chunk_frames, slides_at_once, monkeypatch):
     monkeypatch.setattr(feature_slides, "CHUNK_FRAMES", chunk_frames)
     case = only("slides")
-    rings, slide = feature_slides.memory(stages_search.detector(), 8, 700)
     got = stages_search.slides(
-        case.params,
-        case.inputs,
-        kernels=KERNELS[way],
-        budget_bytes=rings + slides_at_once * slide,
+        case.params, case.inputs, kernels=KERNELS[way], at_a_time=slides_at_once
     )
     check("slides", case, got)
 

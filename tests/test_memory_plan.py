@@ -5,8 +5,10 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from tiny import tiny
 
 from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
+from ligo_cpc_snn.dataset.plan import BankError, check_host, plan_synthetic
 from ligo_cpc_snn.memory import OutOfMemoryError
 from ligo_cpc_snn.runtime import devices
 from ligo_cpc_snn.runtime.memory_plan import MemoryPlan, Part
@@ -104,6 +106,34 @@ def test_budgets_of_a_device_with_memory_of_its_own(monkeypatch):
     assert devices.memory_budget_bytes(RuntimeConfig(memory_budget_gb=80)) == 40 * 10**9
     assert devices.host_budget_bytes(RuntimeConfig(host_memory_gb=3)) == 3 * 10**9
     assert devices.host_budget_bytes(RuntimeConfig(memory_fraction=0.5)) == 32 * 10**9
+
+
+def test_on_a_cpu_the_hosts_bound_is_the_devices_too():
+    assert devices.memory_budget_bytes(RuntimeConfig(host_memory_gb=3)) == 3 * 10**9
+    both = RuntimeConfig(memory_budget_gb=2, host_memory_gb=3)
+    assert devices.memory_budget_bytes(both) == devices.host_budget_bytes(both) == 2 * 10**9
+    with pytest.raises(OutOfMemoryError, match=r"Raise runtime\.host_memory_gb"):
+        memory.tell_and_check(plan(device=400 * MB), config(host_memory_gb=0.4))
+
+
+def test_processes_of_one_host_share_what_is_free(monkeypatch):
+    monkeypatch.setattr(devices, "available_bytes", lambda: 8 * 10**9)
+    monkeypatch.setattr(devices, "resident_bytes", lambda: 10**9)
+    cfg = RuntimeConfig(memory_fraction=0.5)
+    assert devices.memory_budget_bytes(cfg, processes=1) == 5 * 10**9
+    assert devices.memory_budget_bytes(cfg, processes=4) == 2 * 10**9
+    assert memory.ONE_DEVICE.on_this_host() == 1
+
+
+def test_noise_and_banks_that_the_host_cannot_hold_are_refused_before_they_are_made():
+    cfg = tiny("data.storage=float16")
+    planned = plan_synthetic(cfg.data)
+    noise = 2 * (planned.training_noise + planned.validation_noise)  # float32 on the host
+    needed = noise + planned.training_noise + planned.training_signals
+    check_host(planned, cfg.data, needed)
+    check_host(planned, cfg.data, None)
+    with pytest.raises(BankError, match=r"host's budget .*runtime\.host_memory_gb"):
+        check_host(planned, cfg.data, needed - 1)
 
 
 def test_a_budget_below_what_the_process_has_is_refused_at_once(monkeypatch):

@@ -32,7 +32,7 @@ def noise_bank():
     return jax.device_put(build_noise_bank(rows, WINDOW))
 
 
-def mining_of(score, count: int = COUNT) -> Mining:
+def mining_of(score, count: int = COUNT, fit=None) -> Mining:
     def draw(bank, key):
         return draw_noise_windows(bank, key, WINDOW, BATCH)
 
@@ -44,11 +44,21 @@ def mining_of(score, count: int = COUNT) -> Mining:
         params={"weight": jnp.ones(())},
         banks=noise_bank(),
         compile_ahead=compile_ahead,
+        fit=fit,
     )
 
 
 def loudness(params, strain):
     return params["weight"] * jnp.sum(strain**2, axis=(1, 2))
+
+
+def test_windows_scored_in_parts_are_the_same_found():
+    def in_three(name, build, arguments):
+        return compile_ahead(name, build(3), *arguments)
+
+    given = {"weight": jnp.ones(())}, noise_bank(), jnp.asarray(3, jnp.int32)
+    whole, parts = (mining_of(loudness, fit=fit).search(*given) for fit in (None, in_three))
+    np.testing.assert_array_equal(parts.starts, whole.starts)
 
 
 def all_windows(step: int):

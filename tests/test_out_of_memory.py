@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from toy_training import BATCH, NO_MEMORY, STEPS, toy_loop
 
-from ligo_cpc_snn.memory import OutOfMemoryError
-from ligo_cpc_snn.training.way_back import is_sound
+from ligo_cpc_snn.memory import OutOfMemoryError, is_sound
 
 
 def run(toy):
@@ -92,6 +91,17 @@ def test_the_run_goes_on_with_half_and_the_same_numbers(unhalved, how, step, cap
     assert again == 2
     if how == "before":  # the state is still there: that very step, and no other
         assert len(failing.calls) == STEPS + 1
+
+
+@pytest.mark.parametrize("how", ["after", "late"])
+def test_a_validation_before_the_failure_is_not_recorded_twice(how):
+    """Steps are logged more seldom than validated: the way back ends at the validation."""
+    settings = {"log_every": 20, "evaluate_every": 4, "checkpoint_every": 20}
+    expected = toy_loop(**settings)
+    unhalved = run(expected), expected.services
+    toy = toy_loop(**settings)
+    Failing(toy, 10, how)
+    assert_same_run(toy, run(toy), unhalved)
 
 
 def test_a_step_that_was_not_taken_again_would_be_seen(unhalved):

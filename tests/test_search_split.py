@@ -1,6 +1,7 @@
 """A search in parts gives the very files of a search in one go."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,6 +95,24 @@ def test_parts_under_way_or_of_another_search_are_refused(data, tmp_path):  # no
     settings.write_text(settings.read_text().replace('"psd_seconds": 8.0', '"psd_seconds": 9.0'))
     with pytest.raises(ProgressError, match=r"psd_seconds: 9\.0 -> 8\.0"):
         searched(config(*arguments(data, tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("variables", "part"),
+    [({}, ""), ({"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MAX": "16"}, " part=3/16"),
+     ({"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MAX": "3", "PARTS": "16"}, " part=3/16")],
+)  # fmt: skip
+def test_a_task_of_a_job_array_searches_its_part(variables, part, tmp_path):
+    found = tmp_path / "ligo-search"
+    found.write_text('#!/bin/sh\necho "$@"\n')
+    found.chmod(0o755)
+    script = Path(__file__).resolve().parents[1] / "scripts/slurm/search.sh"
+    paths = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)}
+    ran = subprocess.run(
+        ["bash", script, "--output", "o3"],
+        env=paths | variables, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout == f"--output o3{part}\n"
 
 
 @pytest.mark.slow

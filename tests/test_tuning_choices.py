@@ -2,21 +2,26 @@
 
 import json
 import logging
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
+import jax
 import pytest
 from small_detector import small_detector
 from tiny import tiny
 
 from ligo_cpc_snn.config.compose import load_root
+from ligo_cpc_snn.config.model_schema import Surrogate
 from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.runtime_schema import LifKernel, Precision, RecurrenceKernel
+from ligo_cpc_snn.models import lif_pallas, lif_trial
 from ligo_cpc_snn.models.kernels import PLAIN
 from ligo_cpc_snn.runtime import tuning_store
 from ligo_cpc_snn.runtime.machine import machine_kind
 from ligo_cpc_snn.runtime.tuning_store import Entry, device_name, store
 from ligo_cpc_snn.wiring.choices import (
     heuristic,
+    heuristic_of,
     kernels_of,
     plain_settings,
     prepared_search,
@@ -192,3 +197,60 @@ def test_every_heuristic_is_complete():
     assert kernels_of(heuristic("gpu", "7.5")).lif is LifKernel.scan
     assert kernels_of(heuristic("gpu", "gfx90a")).lif is LifKernel.pallas
     assert heuristic("cpu") == plain_settings()
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What the heuristic asks of a device of JAX."""
+
+    platform: str = "gpu"
+    compute_capability: str = "9.0"
+
+
+@pytest.fixture
+def untried():
+    lif_trial.failure.cache_clear()
+    yield
+    lif_trial.failure.cache_clear()
+
+
+def test_a_gpu_takes_the_kernel_only_after_a_trial_on_it(monkeypatch, untried, caplog):
+    """A compiler that fails is told once, with its reason, and the scan is taken."""
+    tried = []
+
+    def computed(kernels):
+        tried.append(kernels.lif)
+        if kernels.lif is LifKernel.pallas:
+            raise RuntimeError("INTERNAL: ptxas\n exited with code 255")
+        return {}
+
+    monkeypatch.setattr(lif_trial, "_computed", computed)
+    monkeypatch.setattr(jax, "default_device", nullcontext)  # there is no such device here
+    for _ in range(2):
+        assert heuristic_of(Gpu()) == heuristic("gpu", "9.0") | {"lif": "scan"}
+    assert tried == [LifKernel.pallas]
+    (said,) = caplog.records
+    assert "RuntimeError: INTERNAL: ptxas exited with code 255" in said.getMessage()
+    lif_trial.failure.cache_clear()
+    monkeypatch.setattr(lif_trial, "_computed", lambda kernels: {})  # both the same
+    assert heuristic_of(Gpu())["lif"] == "pallas"
+    monkeypatch.setattr(jax, "device_count", lambda: 4)
+    assert heuristic_of(Gpu())["lif"] == "scan"
+
+
+def test_the_trial_is_the_kernels_own_and_sees_what_is_wrong(monkeypatch, untried):
+    """On the CPU: refused as it is; step by step it agrees with the scan."""
+    monkeypatch.setattr(lif_trial, "KINDS", (Surrogate.arctan,))
+    device = jax.local_devices()[0]
+    assert "expected an NVIDIA or AMD GPU" in lif_trial.failure(device)
+    with lif_pallas.interpreted():
+        kernel = lif_trial._computed(kernels_of(plain_settings() | {"lif": "pallas"}))
+    scan = lif_trial._computed(PLAIN)
+    assert lif_trial._difference(kernel, scan) == ""
+    (name, (gradients, outputs)), *_ = scan.items()
+    off = {name: ([1.001 * gradient for gradient in gradients], outputs)}
+    assert "a gradient is 1.0e-03 off" in lif_trial._difference(off, scan)
+    off = {name: (gradients, [1 - outputs[0], *outputs[1:]])}
+    assert "spikes" in lif_trial._difference(off, scan)
+    off = {name: ([float("nan") * gradient for gradient in gradients], outputs)}
+    assert "nan" in lif_trial._difference(off, scan)

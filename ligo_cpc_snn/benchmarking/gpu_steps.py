@@ -118,10 +118,10 @@ def several_steps(
     def steps(state: Any, banks: Any) -> Any:
         return jax.lax.scan(lambda s, _: (functions.step(s, banks), None), state, length=count)[0]
 
-    run = functions.step if count == 1 else steps
-    # XLA counts the body of a loop once: the operations are those of the single step.
-    costs = jax.jit(functions.step).lower(state, banks).cost_analysis() or {}
-    compiled = jax.jit(run, donate_argnums=0).lower(state, banks).compile()
+    # XLA counts the body of a loop once: the operations of several steps are those of one.
+    lowered = jax.jit(functions.step if count == 1 else steps, donate_argnums=0).lower(state, banks)
+    costs = lowered.cost_analysis() or {}
+    compiled = lowered.compile()
 
     def call() -> Any:
         nonlocal state

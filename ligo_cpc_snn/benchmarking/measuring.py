@@ -13,6 +13,7 @@ from ligo_cpc_snn.benchmarking.data_setting import why_absent
 from ligo_cpc_snn.benchmarking.making import data_work
 from ligo_cpc_snn.benchmarking.scales import OUTPUTS, SIZES, Scale, Size
 from ligo_cpc_snn.benchmarking.spiking_peers import MODULES, spiking_peer
+from ligo_cpc_snn.benchmarking.spiking_stepwise import CELLS, stepwise_peer
 from ligo_cpc_snn.benchmarking.timing import Timing, time_together
 from ligo_cpc_snn.benchmarking.torch_device import why_no_torch_device
 from ligo_cpc_snn.benchmarking.work import Work
@@ -96,6 +97,8 @@ def _spiking(setting: stages.Setting, size: Size, peers: list[str], absent: Abse
     if snn.neuron is Neuron.LIF:
         for name in peers:
             functions |= spiking_peer(name, alone)
+            if name in CELLS:
+                functions |= stepwise_peer(name, alone)
     else:
         reason = f"model.snn.neuron={snn.neuron.value}: compared on LIF only"
         absent.update(dict.fromkeys((f"snn, {name}" for name in peers), reason))

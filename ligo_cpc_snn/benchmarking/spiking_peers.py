@@ -45,10 +45,10 @@ def spikingjelly_layer(beta: np.ndarray, device: str) -> Run:
     return run
 
 
-def norse_layer(beta: np.ndarray, device: str) -> Run:
-    """Return norse's cheapest neurons, those without a synaptic current, lifted over time."""
+def norse_neurons(beta: np.ndarray, device: str) -> tuple[Any, Any]:
+    """Return norse's cheapest neurons, those without a synaptic current, and their gain."""
     import torch
-    from norse.torch import LIFBoxCell, LIFBoxParameters, Lift
+    from norse.torch import LIFBoxCell, LIFBoxParameters
     from norse.torch.functional.reset import reset_subtract
 
     step = 1e-3
@@ -58,18 +58,31 @@ def norse_layer(beta: np.ndarray, device: str) -> Run:
         tau_mem_inv=rate, v_leak=zero, v_th=one, v_reset=zero, alpha=tensor(100.0, device),
         reset_method=reset_subtract,
     )  # fmt: skip
-    layer, gain = Lift(LIFBoxCell(parameters, dt=step)).to(device), 1 / (step * rate)
+    return LIFBoxCell(parameters, dt=step).to(device), 1 / (step * rate)
+
+
+def norse_layer(beta: np.ndarray, device: str) -> Run:
+    """Return norse's neurons, lifted over time."""
+    from norse.torch import Lift
+
+    cell, gain = norse_neurons(beta, device)
+    layer = Lift(cell)
     return lambda current: layer(current * gain)[0]
 
 
-def snntorch_layer(beta: np.ndarray, device: str) -> Run:
-    """Return snntorch's neurons, in the loop over time that its users write."""
+def snntorch_neurons(beta: np.ndarray, device: str) -> Any:
+    """Return snntorch's neurons."""
     import snntorch
+
+    spike = snntorch.surrogate.atan(2.0)
+    return snntorch.Leaky(beta=tensor(beta, device), spike_grad=spike).to(device)
+
+
+def snntorch_layer(beta: np.ndarray, device: str) -> Run:
+    """Return snntorch's neurons, in a loop over time."""
     import torch
 
-    layer = snntorch.Leaky(beta=tensor(beta, device), spike_grad=snntorch.surrogate.atan(2.0)).to(
-        device
-    )
+    layer = snntorch_neurons(beta, device)
 
     def run(current: Any) -> Any:
         membrane, spikes = layer.init_leaky(), []
@@ -99,8 +112,9 @@ class TorchNetwork:
         self, layer: Callable[[np.ndarray, str], Run], weights: Sequence[tuple[Any, Any]],
         betas: Sequence[Any], readout: Any, decay: float, frames: int, device: str,
     ) -> None:  # fmt: skip
+        self.betas, self.decay, self.device = [np.asarray(b) for b in betas], decay, device
         self.weights = [tuple(tensor(w.T, device, True) for w in pair) for pair in weights]
-        self.neurons = [layer(np.asarray(beta), device) for beta in betas]
+        self.neurons = [layer(beta, device) for beta in self.betas]
         self.readout = tensor(np.asarray(readout).T, device, True)
         lag = np.subtract.outer(np.arange(frames), np.arange(frames))
         self.leak = tensor(np.where(lag >= 0, decay ** np.maximum(lag, 0), 0.0), device)

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ligo_cpc_snn.runtime.devices import usable_cores
+from ligo_cpc_snn.runtime.machine import usable_cores
 
 
 def why_no_torch_device() -> str | None:

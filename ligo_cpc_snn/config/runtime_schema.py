@@ -76,7 +76,7 @@ class RuntimeConfig:
     fallback: bool = False  # to the CPU, when the device fails; a search's default is true
     memory_fraction: float = 0.5  # of the device's memory, for the whole run
     memory_budget_gb: float | None = None  # of the device; None: from memory_fraction
-    host_memory_gb: float | None = None  # of the host, beside a GPU; None: memory_fraction of it
+    host_memory_gb: float | None = None  # of the host; None: memory_fraction of it
     compilation_cache: bool = True
     tuning: Tuning = Tuning.auto
     kernels: KernelConfig = field(default_factory=KernelConfig)

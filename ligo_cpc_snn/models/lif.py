@@ -87,10 +87,8 @@ def _backward(theta, spike, kernels, kept, cotangents):  # type: ignore[no-untyp
 
     if kernels.lif is LifKernel.pallas:
         kernel = partial(lif_pallas.backward, theta=theta, spike=spike)
-        g_x, g_beta, g_start = lif_pallas.on_gpu(kernel, scan, v_tbf, beta, g_spikes, g_last)
-    else:
-        g_x, g_beta, g_start = scan(v_tbf, beta, g_spikes, g_last)
-    return g_x, g_beta, g_start
+        return lif_pallas.on_gpu(kernel, scan, v_tbf, beta, g_spikes, g_last)
+    return scan(v_tbf, beta, g_spikes, g_last)
 
 
 def _slope(v: Array, theta: float, spike: Activation) -> Array:

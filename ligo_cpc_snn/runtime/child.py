@@ -15,6 +15,7 @@ class Ended:
     output: str
     failure: str  # empty: exit code 0
     seconds: float
+    late: bool = False  # it was killed at the limit: it may hang, or only be slow
 
 
 def run_child(code: str, variables: Mapping[str, str], seconds: float) -> Ended:
@@ -42,7 +43,8 @@ def run_child(code: str, variables: Mapping[str, str], seconds: float) -> Ended:
         )
     except subprocess.TimeoutExpired as late:
         said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else ""
-        return Ended(said, f"no answer within {seconds:g} s", time.monotonic() - begun)
+        told = f"no answer within {seconds:g} s"
+        return Ended(said, told, time.monotonic() - begun, late=True)
     failure = "" if child.returncode == 0 else _failure(child.returncode, child.stderr)
     return Ended(child.stdout, failure, time.monotonic() - begun)
 

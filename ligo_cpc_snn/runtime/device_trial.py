@@ -57,6 +57,7 @@ class DeviceTrial:
     memory_bytes: int | None = None  # what XLA may take; None: the host's
     compile_seconds: float = 0.0
     wide_numbers: bool = False  # complex and 64-bit numbers
+    late: bool = False  # no answer within the limit: it may hang, or only be slow
 
 
 def try_plugin(plugin: Plugin, seconds: float) -> DeviceTrial:
@@ -95,7 +96,8 @@ def _try(code: str, variables: dict[str, str], seconds: float) -> DeviceTrial:
     ended = run_child(code, variables, seconds)
     lines = [line for line in ended.output.splitlines() if line.startswith(_MARK)]
     if not lines:
-        return DeviceTrial(False, ended.failure or "it ended without a result", ended.seconds)
+        failure = ended.failure or "it ended without a result"
+        return DeviceTrial(False, failure, ended.seconds, late=ended.late)
     # The last line: without 64-bit numbers a device may end the child after the first.
     seen = json.loads(lines[-1].removeprefix(_MARK))
     right = seen.pop("right")

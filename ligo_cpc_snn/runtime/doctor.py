@@ -113,8 +113,8 @@ def _notes(plugins: list[TriedPlugin], device: DeviceTrial | None) -> list[str]:
     for name in sorted({tried.plugin.distribution.partition(" ")[0] for tried in plugins}):
         notes += doctor_facts.unmet(name) if name else []
     notes += [
-        f"{tried.plugin.module} does not work and is not loaded where it is not asked for; to be "
-        f"rid of it: {_removal(tried.plugin)}"
+        f"{tried.plugin.module} {'gives no answer' if tried.trial.late else 'does not work'} and "
+        f"is not loaded where it is not asked for; to be rid of it: {_removal(tried.plugin)}"
         for tried in plugins
         if not tried.trial.works
     ]

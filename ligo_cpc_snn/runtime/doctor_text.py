@@ -52,8 +52,10 @@ def _platforms(found: Examination) -> Iterator[str]:
 def _choice(found: Examination) -> Iterator[str]:
     chosen = found.chosen
     yield "A run that starts now"
-    if chosen.platform:
+    if chosen.platform and found.healthy:
         yield f"  takes {chosen.platform}: {chosen.reason}"
+    elif chosen.platform:
+        yield f"  would take {chosen.platform} ({chosen.reason}), which is not shown to work:"
     else:
         yield f"  does not start: {chosen.reason}"
         yield "  runtime.fallback=true, the default of a search, takes the CPU instead"
@@ -67,6 +69,8 @@ def _choice(found: Examination) -> Iterator[str]:
 
 def _outcome(trial: DeviceTrial) -> str:
     """Say how a trial ended."""
+    if trial.late:
+        return f"{trial.failure}: it hangs, or it is slow and --seconds has to be more"
     if not trial.works:
         return f"does not work: {trial.failure} ({trial.seconds:.1f} s)"
     memory = "" if trial.memory_bytes is None else f", {_gb(trial.memory_bytes)} for XLA"

@@ -16,7 +16,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float16, Float32
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
-from ligo_cpc_snn.memory import largest_that_fits, program_bytes
+from ligo_cpc_snn.memory import (
+    OutOfMemoryError,
+    is_out_of_memory,
+    largest_that_fits,
+    program_bytes,
+)
 from ligo_cpc_snn.search.feeding import About, Chunk, Feeder, prefetched
 from ligo_cpc_snn.search.packed import PackedSpikes
 from ligo_cpc_snn.search.side_by_side import (
@@ -72,7 +77,7 @@ class Engine:
         psd_seconds: of strain that one PSD is measured on, s.
         keep_features: return the detectors' features, too.
         budget_bytes: of the device, for a call of the network; fewer segments go side by side
-            where it asks for that. None: no limit.
+            where it asks for that, or the device has less after all. None: no limit.
     """
 
     def __init__(
@@ -153,8 +158,26 @@ class Engine:
             under_way.setdefault(chunk.about.number, _Segment(chunk.about, self._silence))
         full = [chunk for chunk in chunks if chunk.frames]
         self._widest = self._widest or self._most_side_by_side()
-        for first in range(0, len(full), self._widest):
-            self._advance_together(full[first : first + self._widest], under_way)
+        while full:
+            together = full[: self._widest]
+            try:
+                self._advance_together(together, under_way)
+            except (jax.errors.JaxRuntimeError, MemoryError) as error:
+                self._halve(len(together), error)
+            else:
+                full = full[len(together) :]
+
+    def _halve(self, streams: int, error: Exception) -> None:
+        """Let half as many streams go side by side after a call that found no memory."""
+        if not is_out_of_memory(error):
+            raise error
+        if streams == 1:
+            raise OutOfMemoryError(
+                f"out of memory for a single stream of {self.chunk_samples} samples: lower "
+                f"chunk_seconds ({error})"
+            ) from error
+        log.warning("out of memory with %d streams side by side: going on with half", streams)
+        self._widest = streams // 2
 
     def _advance_together(self, full: list[Chunk], under_way: dict[int, "_Segment"]) -> None:
         width = min(self._widest, 1 << (len(full) - 1).bit_length())

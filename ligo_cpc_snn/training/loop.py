@@ -13,21 +13,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ligo_cpc_snn.config.model_schema import BridgeConfig
 from ligo_cpc_snn.config.schema import TrainingConfig
-from ligo_cpc_snn.memory import is_out_of_memory
+from ligo_cpc_snn.memory import is_out_of_memory, is_sound
 from ligo_cpc_snn.training.learner import PARTS, Params
 from ligo_cpc_snn.training.mining import Mining
 from ligo_cpc_snn.training.phases import Phase, phase_at
+from ligo_cpc_snn.training.services import Display, Recorder, Saver, Supply
 from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.validation import summarise
-from ligo_cpc_snn.training.way_back import WayBack, is_sound
+from ligo_cpc_snn.training.way_back import WayBack
 from ligo_cpc_snn.types import StopRequest
 
 log = logging.getLogger(__name__)
@@ -39,43 +39,6 @@ class NonFiniteError(ArithmeticError):
 
 class _NoMemoryForStep(Exception):  # noqa: N818 (never leaves the loop)
     """The call of a step raised that there is no memory."""
-
-
-@runtime_checkable
-class Saver(Protocol):
-    """What the loop needs of checkpoints."""
-
-    def save(
-        self, step: int, state: Any, metrics: Mapping[str, float], description: Mapping[str, Any]
-    ) -> bool: ...
-
-
-@runtime_checkable
-class Recorder(Protocol):
-    """What the loop needs of trackers."""
-
-    def log(self, step: int, metrics: Mapping[str, Any]) -> None: ...
-
-
-@runtime_checkable
-class Display(Protocol):
-    """What the loop needs of a progress bar."""
-
-    def update(self, step: int, phase: str, metrics: Mapping[str, float]) -> None: ...
-
-
-@runtime_checkable
-class Supply(Protocol):
-    """What the loop needs of training data: the banks of a step, always of the same shapes.
-
-    `at` returns None when it was asked to stop while it waited for them.
-    """
-
-    def at(self, step: int, stop: StopRequest) -> Any | None: ...
-
-    def changes_at(self, step: int) -> int | None: ...
-
-    def renews_noise(self, step: int) -> bool: ...
 
 
 @dataclass
@@ -164,6 +127,7 @@ class Loop:
         """Do all that belongs to the next call of the step; also return whether to stop."""
         if step > begun and step % self.cfg.evaluate_every == 0 and self._validated[0] != step:
             self._evaluate(phase, state, step)
+            self._way_back.keep(state, step)  # or its numbers would be logged twice
         if step > begun and step % self.cfg.checkpoint.every_steps == 0:
             self._save(phase, state, step)
             self._way_back.keep(state, step)
@@ -210,7 +174,7 @@ class Loop:
         # Outside of the step it may be a step's all the same, seen when its numbers are read.
         seen_late = not of_step and is_out_of_memory(error) and not is_sound(state)
         if not self.recovers or not (of_step or seen_late):
-            raise error.__cause__ or error
+            raise (error.__cause__ or error) if of_step else error
         before = phase.step.micro_batch
         phase.step.halve()
         message = (
@@ -309,9 +273,3 @@ class Loop:
             f"that step is in {where}; a lower training.{phase.name}.learning_rate or "
             "training.optimiser.clip_norm often helps"
         )
-
-
-def validation_numbers(windows: int, batch: int) -> list[jax.Array]:
-    """Return the numbers of the batches that hold at least `windows` examples."""
-    count = -(-windows // batch)
-    return [jax.device_put(np.int32(i)) for i in range(count)]

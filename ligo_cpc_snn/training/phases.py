@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ligo_cpc_snn.config.schema import Config, PhaseConfig, TrainingConfig
-from ligo_cpc_snn.memory import Fitted, largest_that_fits
+from ligo_cpc_snn.fitting import InParts
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.training.learner import Params, Structure
 from ligo_cpc_snn.training.micro_batches import CompileMeasured, TrainingSteps, micro_batches
@@ -23,7 +23,7 @@ from ligo_cpc_snn.training.step import (
     clear_metrics,
     on_one_device,
 )
-from ligo_cpc_snn.training.validation import build_validation
+from ligo_cpc_snn.training.validation import Validate, build_validation
 
 
 class Phase(NamedTuple):
@@ -36,11 +36,11 @@ class Phase(NamedTuple):
     metrics: tuple[str, ...]
     begin: Callable[[Params, Array], TrainState]
     step: TrainingSteps
-    validate: Callable[..., dict[str, Array]]
+    validate: Validate
     clear: Callable[[TrainState], TrainState]
     copy: Callable[[TrainState], TrainState]
     state_bytes: int = 0
-    validation_bytes: int = 0  # of the program beside its arguments
+    validation_bytes: int = 0  # of the program as compiled first, beside its arguments
 
 
 class Room(NamedTuple):
@@ -76,6 +76,7 @@ def prepare_phases(
     room: Room | None = None,
     jit: Callable[..., Any] = jax.jit,
     spread: Spread = on_one_device,
+    recovers: bool = True,
 ) -> list[Phase]:
     """Build and compile the functions of every phase.
 
@@ -88,9 +89,10 @@ def prepare_phases(
         room: memory and steps at a time; None: what the config says, without a limit.
         jit: of functions on all devices of the run.
         spread: shares the examples of a micro-batch among devices.
+        recovers: whether a validation without memory is taken again in smaller parts.
     """
     room = room or Room(accumulation=cfg.training.accumulation)
-    maker = _Maker(cfg, structure, compile_measured, room, jit, spread)
+    maker = _Maker(cfg, structure, compile_measured, room, jit, spread, recovers)
     active = active_phases(cfg.training)
     built = {name: maker.functions(name, sample, training, hard) for name in active}
     zero = jnp.zeros((), jnp.int32)
@@ -105,7 +107,8 @@ def prepare_phases(
         compiled_begin, _ = compile_measured(f"{name}: begin", begin, params, zero)
         state = jax.eval_shape(begin, params, zero)
         shared = shared or maker.of_any_state(state)
-        validate = maker.validation(phase, name, sample_validation, (params, validation, zero))
+        given = params, validation, zero
+        validate = maker.validation(phase, name, sample_validation, given, _bytes(state))
         phases.append(
             Phase(
                 name,
@@ -115,7 +118,7 @@ def prepare_phases(
                 names[name],
                 compiled_begin,
                 maker.steps(name, built[name], state, training),
-                validate.program,
+                validate,
                 *shared,
                 _bytes(state),
                 validate.needed_bytes,
@@ -135,6 +138,7 @@ class _Maker:
     room: Room
     jit: Callable[..., Any]
     spread: Spread
+    recovers: bool
 
     def functions(
         self, name: str, sample: Sampler, training: Any, hard: Any
@@ -176,22 +180,27 @@ class _Maker:
         )
 
     def validation(
-        self, phase: PhaseConfig, name: str, sample: Sampler, arguments: tuple[Any, ...]
-    ) -> Fitted:
+        self,
+        phase: PhaseConfig,
+        name: str,
+        sample: Sampler,
+        arguments: tuple[Any, ...],
+        state_bytes: int,
+    ) -> InParts:
         """Compile the validation of a batch, in as few parts as fit."""
         cfg, batch = self.cfg.training, self.cfg.evaluation.batch_size
         key = stream(self.cfg.seed, "validation")
 
-        def compile_at(size: int) -> tuple[Any, int]:
-            parts = -(-batch // size)
-            run = build_validation(self.structure, sample, phase, cfg, key, parts)
-            return self.compile_measured(f"{name}: validation", self.jit(run), *arguments)
-
-        memory = self._beside(_bytes(arguments[0]))
-        sizes = micro_batches(batch, 1)
-        if memory is None:
-            return Fitted(batch, *compile_at(batch))
-        return largest_that_fits(compile_at, sizes, memory)
+        return InParts(
+            f"{name}: validation",
+            lambda parts: build_validation(self.structure, sample, phase, cfg, key, parts),
+            arguments,
+            sizes=micro_batches(batch, 1),
+            room_bytes=self._beside(state_bytes),
+            compile_measured=self.compile_measured,
+            jit=self.jit,
+            recovers=self.recovers,
+        )
 
     def of_any_state(self, state: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Compile what is done to the states of all phases: clear the metrics, copy."""

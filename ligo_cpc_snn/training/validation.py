@@ -55,6 +55,12 @@ def build_validation(
     return validate
 
 
+def validation_numbers(windows: int, batch: int) -> list[jax.Array]:
+    """Return the numbers of the batches that hold at least `windows` examples."""
+    count = -(-windows // batch)
+    return [jax.device_put(np.int32(i)) for i in range(count)]
+
+
 def summarise(batches: list[dict[str, Float[np.ndarray, "batch"]]]) -> dict[str, float]:
     """Return means over all examples, and the AUC where there are logits.
 

@@ -9,8 +9,7 @@ A step depends on its number and state alone, so all numbers come out as they wo
 import logging
 from collections.abc import Callable
 
-import jax
-
+from ligo_cpc_snn.memory import is_sound
 from ligo_cpc_snn.training.step import TrainState
 
 log = logging.getLogger(__name__)
@@ -41,15 +40,3 @@ class WayBack:
         kept, at = self._kept
         log.warning("the state of step %d is lost: taking steps %d to %d again", step, at, step)
         return self._copy(kept), at
-
-
-def is_sound(state: TrainState) -> bool:
-    """Return whether a state was not given up and every step that led to it succeeded."""
-    if any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
-        return False
-    try:
-        jax.block_until_ready(state)
-    except jax.errors.JaxRuntimeError as error:
-        log.debug("a step before failed: %s", error)
-        return False
-    return True

@@ -17,7 +17,7 @@ from ligo_cpc_snn.config.search_schema import SearchConfig, StrainInput
 from ligo_cpc_snn.config.signals_schema import MassKind, PopulationConfig, SpinKind
 from ligo_cpc_snn.evaluation.backgrounds import KINDS, first_curve
 from ligo_cpc_snn.evaluation.challenge import settings_of, stamp
-from ligo_cpc_snn.runtime.devices import memory_budget_bytes, memory_room_bytes
+from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.engine import Engine
 from ligo_cpc_snn.search.inputs import opened
 from ligo_cpc_snn.search.matched.bank import build_bank, load_bank
@@ -117,7 +117,7 @@ def _detector(
 
     def check(noise: Path) -> dict[str, Any]:
         settings = replace(base, strain=StrainInput(files=[str(noise)]))
-        return check_slides(detector, settings, cache_dir, memory_budget_bytes(cfg.runtime))
+        return check_slides(detector, settings, cache_dir, memory_room_bytes(cfg.runtime))
 
     return Search(identity, search, check)
 

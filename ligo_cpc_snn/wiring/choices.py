@@ -4,7 +4,7 @@ Heuristic, for what neither the config nor a stored winner says:
 
 | setting | CPU | NVIDIA, AMD GPU | Apple GPU |
 |---|---|---|---|
-| LIF kernel | scan | pallas, from capability 8.0 and with Triton | scan |
+| LIF kernel | scan | pallas, where it proved itself, else scan | scan |
 | recurrence | scan | associative | scan |
 | unroll | 1 | 1 | 1 |
 | precision | float32 | float32 | float32 |
@@ -14,7 +14,9 @@ Heuristic, for what neither the config nor a stored winner says:
 
 On a CPU a scan stays in the cache and XLA compiles a convolution's gradient inside a loop to a
 path 23 times slower; on a GPU each iteration of a loop waits for the launch of its kernels.
-bfloat16 is taken only where it was asked for, or won within the tolerance.
+bfloat16 is taken only where it was asked for, or won within the tolerance. Pallas needs Triton,
+capability 8.0, a run on one GPU (XLA cannot split its kernel over several), and a trial on that
+very GPU that gives the scan's numbers (`models/lif_trial.py`).
 """
 
 import importlib.util
@@ -37,6 +39,7 @@ from ligo_cpc_snn.config.runtime_schema import (
 )
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.models import lif_trial
 from ligo_cpc_snn.models.kernels import Kernels
 from ligo_cpc_snn.runtime.tuning_store import winner
 from ligo_cpc_snn.search.trained import TrainedDetector
@@ -121,8 +124,11 @@ def heuristic(platform: str, capability: str = "") -> Settings:
 
 
 def heuristic_of(device: Any) -> Settings:
-    """Return the heuristic's settings for a device of JAX."""
-    return heuristic(device.platform, getattr(device, "compute_capability", "") or "")
+    """Return the heuristic's settings for a device of JAX; Triton's kernel only after a trial."""
+    settings = heuristic(device.platform, getattr(device, "compute_capability", "") or "")
+    if settings["lif"] == "pallas" and (jax.device_count() > 1 or lif_trial.failure(device)):
+        settings["lif"] = "scan"
+    return settings
 
 
 def kernels_of(settings: Mapping[str, Any]) -> Kernels:
@@ -170,7 +176,7 @@ def slides_at_a_time(runtime: RuntimeConfig, detector: TrainedDetector) -> int:
     """Return how many time slides run side by side at most; the memory may allow fewer."""
     learned = winner(SLIDES, _shapes(detector)) if runtime.tuning is Tuning.auto else None
     name = "slides_at_a_time"
-    return int((learned or heuristic_of(jax.local_devices()[0]))[name])
+    return int((learned or heuristic(jax.local_devices()[0].platform))[name])
 
 
 def prepared_search(

@@ -44,6 +44,7 @@ def prepare_data(
     *,
     cache_dir: Path,
     budget_bytes: int,
+    host_bytes: int | None = None,
     step: int = 0,
     record: Path | None = None,
     together: Together = ONE_DEVICE,
@@ -54,6 +55,8 @@ def prepare_data(
     Args:
         cache_dir: where downloads, and noise to stream, are kept.
         budget_bytes: for the banks.
+        host_bytes: for noise and banks on the host, before they are put on a device with memory
+            of its own; None: where that is the same memory.
         step: at which training begins or goes on.
         record: file of the run that keeps whether its noise streams; followed if it is there.
         together: devices and processes; each of these makes its share of the signals.
@@ -64,7 +67,13 @@ def prepare_data(
     """
     begun = time.monotonic()
     data = without_event(cfg.data, cfg.event)
-    noise = load_noise(data, seed=cfg.seed, cache_dir=cache_dir, budget_bytes=budget_bytes)
+    noise = load_noise(
+        data,
+        seed=cfg.seed,
+        cache_dir=cache_dir,
+        budget_bytes=budget_bytes,
+        host_bytes=host_bytes,
+    )
     signals = cfg.data.signals
     validation = build_banks(
         noise.validation,

@@ -7,6 +7,8 @@ number of devices changes nothing but the order of sums.
 """
 
 import logging
+import platform
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +92,11 @@ class Together:
     def most(self, number: int) -> int:
         """Return the largest of all processes' numbers."""
         return max(self._numbers(number))
+
+    def on_this_host(self) -> int:
+        """Return how many processes, this one among them, run on this host."""
+        own = zlib.crc32(platform.node().encode())
+        return sum(host == own for host in self._numbers(own))
 
     def any(self, asked: bool) -> bool:
         """Return whether any process was asked."""

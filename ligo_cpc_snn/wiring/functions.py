@@ -1,6 +1,7 @@
 """All functions of a run, compiled before its first step."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.banks import HardCrops
 from ligo_cpc_snn.dataset.sampling import build_sampler, draw_noise_windows
 from ligo_cpc_snn.evaluation.windows import Score, build_score
-from ligo_cpc_snn.memory import Fitted, largest_that_fits
+from ligo_cpc_snn.fitting import InParts
 from ligo_cpc_snn.models.detector import Detection, Detector
 from ligo_cpc_snn.rng import at_step, stream
 from ligo_cpc_snn.runtime.compilation import compile_ahead, compile_measured
@@ -37,7 +38,8 @@ CHUNK_SECONDS = 4.0  # of continuous strain
 class Functions(NamedTuple):
     """Compiled functions; `advance` by the number of streams side by side.
 
-    `programs` are those of the evaluation, with the bytes they take beside their arguments.
+    `programs` are those of mining and of the evaluation, with the bytes they take beside their
+    arguments.
     """
 
     phases: list[Phase]
@@ -85,62 +87,71 @@ def prepare_functions(
         room,
         jit=together.jit,
         spread=together.spread,
+        recovers=not together.several,  # another process would not know of it
     )
+    state_bytes = max(phase.state_bytes for phase in phases)
+    fit = _Fitting(cfg.evaluation.batch_size, room, state_bytes)
     mined = cfg.data.glitches.hard_fraction
-    mining = _mining(cfg, assemble, params, data, together) if mined else None
+    mining = _mining(cfg, assemble, params, data, together, fit) if mined else None
     params, validation = together.own(params), together.own(data.validation)
     number, snr = jnp.zeros((), jnp.int32), jnp.zeros(())
-    state_bytes = max(phase.state_bytes for phase in phases)
-    limit = None if room is None or room.memory_bytes is None else room.memory_bytes - state_bytes
-    score = _in_parts_that_fit(
-        cfg, limit, "evaluation: scores", _score(cfg, assemble), (params, validation, number, snr)
-    )
-    lags = _in_parts_that_fit(
-        cfg,
-        limit,
+    score = fit("evaluation: scores", _score(cfg, assemble), (params, validation, number, snr))
+    lags = fit(
         "evaluation: timing",
         lambda parts: build_lags(cfg, assemble, parts),
         (params, validation, number),
     )
-    inspect = compile_measured("evaluation: traces", _inspect(cfg, assemble), params, validation)
-    return Functions(
-        phases,
-        score.program,
-        inspect[0],
-        _advance(cfg, assemble, params) if cfg.event.name else {},
-        assemble,
-        lags.program,
-        mining,
-        {
-            "evaluation: scores": score.needed_bytes,
-            "evaluation: timing": lags.needed_bytes,
-            "evaluation: traces": inspect[1],
-        },
-    )
+    inspect = fit.whole("evaluation: traces", _inspect(cfg, assemble), params, validation)
+    advance = _advance(cfg, assemble, params, fit) if cfg.event.name else {}
+    return Functions(phases, score, inspect, advance, assemble, lags, mining, fit.needed)
+
+
+@dataclass
+class _Fitting:
+    """Compiles functions in as few parts of a batch as fit, and notes the bytes they need."""
+
+    batch: int
+    room: Room | None
+    state_bytes: int
+    needed: dict[str, int] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        name: str,
+        build: Callable[[int], Callable[..., Any]],
+        arguments: tuple[Any, ...],
+        together: Together = ONE_DEVICE,
+        copies: int = 1,
+    ) -> InParts:
+        """Compile a function by its number of parts.
+
+        Args:
+            copies: of the state that are there beside it.
+        """
+        memory = None if self.room is None else self.room.memory_bytes
+        found = InParts(
+            name,
+            build,
+            arguments,
+            sizes=micro_batches(self.batch, 1),
+            room_bytes=None if memory is None else memory - copies * self.state_bytes,
+            compile_measured=compile_measured,
+            jit=together.jit,
+            recovers=not together.several,
+        )
+        self.needed[name] = found.needed_bytes
+        return found
+
+    def whole(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Compile a function that is not taken in parts."""
+        compiled, self.needed[name] = compile_measured(name, function, *arguments)
+        return compiled
 
 
 def _score(cfg: Config, assemble: Callable[[Params], Detector]) -> Callable[[int], Score]:
     all_signals = build_sampler(cfg.data, cfg.evaluation.batch_size, signal_fraction=1.0)
     key = stream(cfg.seed, "evaluation")
     return lambda parts: build_score(assemble, all_signals, key, lambda f: in_parts(f, parts))
-
-
-def _in_parts_that_fit(
-    cfg: Config,
-    limit: int | None,
-    name: str,
-    build: Callable[[int], Callable[..., Any]],
-    arguments: tuple[Any, ...],
-) -> Fitted:
-    """Compile a function of an evaluation's batch, in as few parts as its memory asks for."""
-    batch = cfg.evaluation.batch_size
-
-    def compile_at(size: int) -> tuple[Any, int]:
-        return compile_measured(name, jax.jit(build(-(-batch // size))), *arguments)
-
-    if limit is None:
-        return Fitted(batch, *compile_at(batch))
-    return largest_that_fits(compile_at, micro_batches(batch, 1), limit)
 
 
 def _no_hard_crops(cfg: Config) -> HardCrops:
@@ -155,6 +166,7 @@ def _mining(
     params: Params,
     data: Data,
     together: Together,
+    fit: _Fitting,
 ) -> Mining:
     glitches, batch = cfg.data.glitches, cfg.evaluation.batch_size
 
@@ -177,6 +189,8 @@ def _mining(
         banks=data.training,
         compile_ahead=compile_ahead,
         jit=together.jit,
+        # Beside the state and the copy of it to go back to.
+        fit=lambda name, build, arguments: fit(name, build, arguments, together, copies=2),
     )
 
 
@@ -202,7 +216,7 @@ def chunk_samples(cfg: Config, frame_samples: int) -> int:
 
 
 def _advance(
-    cfg: Config, assemble: Callable[[Params], Detector], params: Params
+    cfg: Config, assemble: Callable[[Params], Detector], params: Params, fit: _Fitting
 ) -> dict[int, Advance]:
     advance, detector = build_advance(assemble), assemble(params)
     samples = chunk_samples(cfg, detector.frame_samples)
@@ -210,7 +224,6 @@ def _advance(
     for streams in sorted({1, cfg.event.time_slides + 1}):
         strain = jnp.zeros((streams, len(cfg.data.detectors), samples))
         state = detector.initial_state(streams)
-        compiled[streams] = compile_ahead(
-            f"search: {streams} streams", advance, params, strain, state
-        )
+        name = f"search: {streams} streams"
+        compiled[streams] = fit.whole(name, advance, params, strain, state)
     return compiled

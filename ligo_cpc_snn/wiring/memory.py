@@ -8,10 +8,12 @@ program takes. None of that changes a run's numbers.
 """
 
 import logging
+from math import inf
 from typing import Any, NamedTuple
 
 import jax
 
+from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.memory import OutOfMemoryError
 from ligo_cpc_snn.runtime.devices import (
@@ -48,6 +50,11 @@ class Budgets(NamedTuple):
         return (self.device - self.process) // 2
 
     @property
+    def noise(self) -> int | None:
+        """The part of the host's for noise and banks beside a device with memory of its own."""
+        return None if device_is_host() else self.host - resident_bytes()
+
+    @property
     def making(self) -> int:
         """The part of the host's for the signals that are in the making at one time."""
         return (self.host - self.process) // 4
@@ -59,7 +66,9 @@ def budgets_of(cfg: Config, together: Together = ONE_DEVICE) -> Budgets:
     Raises:
         OutOfMemoryError: the process has more already than it was given.
     """
-    device, host = memory_budget_bytes(cfg.runtime), host_budget_bytes(cfg.runtime)
+    here = together.on_this_host()
+    device = memory_budget_bytes(cfg.runtime, here)
+    host = host_budget_bytes(cfg.runtime, here)
     process = resident_bytes() if device_is_host() else 0
     for setting, budget in (("memory_budget_gb", device), ("host_memory_gb", host)):
         if budget <= process:
@@ -129,10 +138,19 @@ def plan_of(
         name = f"{phase.name}: validation"
         rows.append(Part(name, phase.validation_bytes, change=change, program=True))
     rows += [
-        Part(name, size, change="evaluation.batch_size", program=True)
+        Part(name, size, change=_changes(name), program=True)
         for name, size in functions.programs.items()
     ]
     return MemoryPlan(rows, budgets.device, budgets.host)
+
+
+def _changes(program: str) -> str:
+    """Return the settings that change what a program of `Functions.programs` takes."""
+    if program.startswith("search"):
+        return "event.time_slides, " + _WIDTHS
+    if program == "evaluation: traces":
+        return "data.window_seconds, " + _WIDTHS
+    return "evaluation.batch_size"
 
 
 def tell_and_check(plan: MemoryPlan, cfg: Config) -> None:
@@ -145,7 +163,7 @@ def tell_and_check(plan: MemoryPlan, cfg: Config) -> None:
     for place in plan.places():
         if plan.room(place) >= 0:
             continue
-        setting = "memory_budget_gb" if place == "device" else "host_memory_gb"
+        setting = _bounding(cfg.runtime, place)
         budget = plan.device_budget if place == "device" else plan.host_budget
         largest = sorted((p for p in plan.parts if p.place == place), key=lambda p: -p.bytes)[:3]
         named = ", ".join(f"{part.name} {part.bytes / 1e6:.4g} MB" for part in largest)
@@ -158,6 +176,14 @@ def tell_and_check(plan: MemoryPlan, cfg: Config) -> None:
         if given or (place == "device" and not device_is_host()):
             raise OutOfMemoryError(message)
         log.warning("%s: going on, the system may swap", message)
+
+
+def _bounding(runtime: RuntimeConfig, place: str) -> str:
+    """Return the setting that bounds a place: of two on a CPU the smaller."""
+    device, host = runtime.memory_budget_gb, runtime.host_memory_gb
+    if place == "host" or (device_is_host() and host is not None and host < (device or inf)):
+        return "host_memory_gb"
+    return "memory_budget_gb"
 
 
 def memory_record(plan: MemoryPlan, functions: Functions, peak_bytes: int) -> dict[str, Any]:

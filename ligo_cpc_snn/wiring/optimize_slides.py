@@ -8,7 +8,11 @@ from jaxtyping import Float
 
 from ligo_cpc_snn.config.model_schema import BridgeKind, DetectorFusion
 from ligo_cpc_snn.errors import UserError
-from ligo_cpc_snn.search.feature_slides import memory, slide_background
+from ligo_cpc_snn.search.feature_slides import (
+    ring_bytes,
+    slide_background,
+    slides_bytes,
+)
 from ligo_cpc_snn.search.slide_plan import Background, SlideSegment
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.wiring.optimize_agreement import difference
@@ -52,11 +56,11 @@ class TimeSlides:
 
         def compile_it() -> Built:
             seconds = slides * RING_SECONDS / SECONDS_PER_UNIT
-            rings, each = memory(self.detector, self.features.shape[-1], self.frames)
+            rings = ring_bytes(self.detector, self.features.shape[-1], self.frames)
             return Built(
                 Program(lambda: self._slide(slides, side_by_side).statistic, seconds),
                 lambda units: self._slide(COMPARED, side_by_side).statistic,
-                rings + side_by_side * each,
+                rings + slides_bytes(self.detector, self.frames, side_by_side),
             )
 
         return Lowered(f"{side_by_side} slides", compile_it)

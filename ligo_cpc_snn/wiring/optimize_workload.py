@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import jax
+
 from ligo_cpc_snn.wiring.optimize_rounds import Program
 
 TRITON = ("gpu", "cuda", "rocm")  # JAX's platforms with GPU kernels of Pallas
@@ -78,9 +80,9 @@ class Workload(Protocol):
 
 
 def kernel_axes(platform: str) -> Iterator[Axis]:
-    """Yield the kernels to try on a platform; those of Triton need a GPU."""
+    """Yield the kernels to try on a platform; that of Triton needs a GPU, and a single one."""
     yield Axis("recurrence", ("scan", "associative"))
-    if platform in TRITON:
+    if platform in TRITON and jax.device_count() == 1:  # XLA cannot split it over several
         yield Axis("lif", ("scan", "pallas"))
     yield Axis("unroll", most=32)
     yield Axis("precision", ("float32", "bfloat16"))

@@ -20,12 +20,13 @@ from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
 from ligo_cpc_snn.training.learner import Params, create_learner
-from ligo_cpc_snn.training.loop import Loop, validation_numbers
+from ligo_cpc_snn.training.loop import Loop
 from ligo_cpc_snn.training.phases import Room
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.set_aside import set_aside
 from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.trackers import Trackers, build_trackers
+from ligo_cpc_snn.training.validation import validation_numbers
 from ligo_cpc_snn.wiring import finish
 from ligo_cpc_snn.wiring.choices import training_choices
 from ligo_cpc_snn.wiring.data import Data, prepare_data
@@ -83,6 +84,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
             cfg,
             cache_dir=cache_dir,
             budget_bytes=budgets.banks,
+            host_bytes=budgets.noise,
             step=max(kept.steps(), default=0),
             record=record if together.first or resuming else None,
             together=together,

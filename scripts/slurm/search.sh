@@ -5,6 +5,7 @@
 #   sbatch --dependency=afterok:"$job" scripts/slurm/search.sh --detector bbh_o3 /data/O3 --output o3
 #
 # Without an array it searches what no part has searched, ranks and reports.
+# A task that failed is given again with the number of all parts: PARTS=16 sbatch --array=3 ...
 #SBATCH --job-name=ligo-search
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=8
@@ -21,6 +22,6 @@ fi
 
 part=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
-    part=("part=${SLURM_ARRAY_TASK_ID}/${SLURM_ARRAY_TASK_MAX:?give --array=1-N}")
+    part=("part=${SLURM_ARRAY_TASK_ID}/${PARTS:-${SLURM_ARRAY_TASK_MAX:?give --array=1-N}}")
 fi
 exec ligo-search "$@" "${part[@]}"

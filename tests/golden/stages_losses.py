@@ -80,12 +80,27 @@ def gradient(
     return {"loss": got.loss, "gradient": got.gradient, "metrics": named}
 
 
+def loss(negatives: Negatives, params: Any, inputs: dict[str, np.ndarray], kernels: Any) -> Any:
+    """Return the loss of a batch; the way back is then left out of the program."""
+    batch = Batch(*(jnp.asarray(inputs[name]) for name in Batch._fields))
+    take = batch_function(negatives, 1, kernels)
+    only = jax.jit(lambda *args: take(*args).loss)
+    return only(jax.tree.map(jnp.asarray, params), batch, jax.random.key(11))
+
+
 @lru_cache
 def compiled(negatives: Negatives, accumulation: int, kernels: Any) -> Callable[..., Any]:
+    return jax.jit(batch_function(negatives, accumulation, kernels))
+
+
+def batch_function(
+    negatives: Negatives, accumulation: int, kernels: Any
+) -> Callable[[Any, Batch, Any], Any]:
+    """Return the loss and gradient of a batch, as a function of parameters, batch and key."""
     cfg = TrainingConfig(
         batch_size=BATCH, accumulation=accumulation, infonce=_infonce(negatives), target_rate=0.05
     )
-    return jax.jit(partial(batch_gradient, structure(negatives, kernels)[0], phase=PHASE, cfg=cfg))
+    return partial(batch_gradient, structure(negatives, kernels)[0], phase=PHASE, cfg=cfg)
 
 
 def draw_inputs(name: str, seed: int) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ from ligo_cpc_snn.config.model_schema import (
 from ligo_cpc_snn.models.detector import Detector
 
 RATE, FRAME, FRAMES, BATCH, FEATURES = 256, 8, 64, 2, 4
-CHUNKINGS = {"whole": (FRAMES,), "chunks": (1, 4, 27, 32)}  # frames; a latency block has 8
+CHUNKINGS = {"whole": (FRAMES,), "chunks": (13, 51)}  # frames; a latency block has 8
 NETWORK = ("encoder", "context", "bridge", "snn")
 FIRST_OUTPUT = {"encoder": "latents", "context": "context", "bridge": "spikes", "snn": "logits"}
 
@@ -121,9 +121,7 @@ def compiled(stage: str, name: str, chunks: tuple[int, ...], kernels: Any) -> Ca
     def outputs(params: Any, x: Any) -> tuple[Any, dict[str, Any]]:
         found = _in_chunks(stage, nnx.merge(graph, params), x, chunks)
         first = found[FIRST_OUTPUT[stage]]
-        # Weights without a pattern that a layer norm would cancel.
-        weights = jnp.cos(jnp.arange(first.size) ** 1.3).reshape(first.shape)
-        return jnp.sum(first * weights), found
+        return jnp.sum(first * _weights(first.shape)), found
 
     def with_gradient(params: Any, x: Any) -> dict[str, Any]:
         take = jax.value_and_grad(outputs, argnums=(0, 1), has_aux=True)
@@ -136,6 +134,15 @@ def compiled(stage: str, name: str, chunks: tuple[int, ...], kernels: Any) -> Ca
     if len(chunks) > 1:
         return jax.jit(lambda params, x: outputs(params, x)[1])
     return jax.jit(with_gradient)
+
+
+def _weights(shape: tuple[int, ...]) -> np.ndarray:
+    """Return weights without a pattern that a layer norm would cancel.
+
+    In double precision, whatever runs the stage: the cosine of a number of thousands in single
+    precision is another on every device.
+    """
+    return np.cos(np.arange(np.prod(shape)) ** 1.3).astype(np.float32).reshape(shape)
 
 
 def _in_chunks(stage: str, layer: Any, x: Any, chunks: tuple[int, ...]) -> dict[str, Any]:
