@@ -170,8 +170,8 @@ def test_the_loop_runs_under_the_transfer_guard(tmp_path, monkeypatch):
     run_dir.mkdir()
     original = session.Loop
 
-    def with_host_banks(*args):
-        loop = original(*args)
+    def with_host_banks(*args, **named):
+        loop = original(*args, **named)
         loop.supply = FixedSupply(jax.device_get(loop.supply.banks))
         return loop
 
