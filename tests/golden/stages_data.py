@@ -120,7 +120,7 @@ def composition(
     draw = jax.jit(sample) if compiled else sample
     keys = [jax.random.key(seed) for seed in (1, 2, 3)]
     drawn = [
-        draw(made, key, 5.0, 9.0, jax.device_put(hard), None if i < 2 else np.int32(4))
+        draw(made, key, 5.0, 9.0, jax.device_put(hard), None if i < 2 else jax.numpy.int32(4))
         for i, key in enumerate(keys)
     ]
     return {str(i): batch._asdict() for i, batch in enumerate(drawn)}
