@@ -49,7 +49,7 @@ def test_composition(device, name, compiled):
     check("composition", case, got)
     # All draws are whole numbers of the same bits: no example may have another label.
     for i, batch in case.outputs.items():
-        np.testing.assert_array_equal(got[str(i)]["label"], batch["label"])
+        np.testing.assert_array_equal(got[i]["label"], batch["label"])
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def composition(
         draw(made, key, 5.0, 9.0, jax.device_put(hard), None if i < 2 else jax.numpy.int32(4))
         for i, key in enumerate(keys)
     ]
-    return {str(i): batch._asdict() for i, batch in enumerate(drawn)}
+    return {i: batch._asdict() for i, batch in enumerate(drawn)}
 
 
 def draw_inputs(stage: str) -> dict[str, np.ndarray]:

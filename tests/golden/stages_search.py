@@ -62,7 +62,7 @@ def search(
         segments.append({n: StrainSegment(n, start, RATE, x, "golden") for n, x in pairs})
     found = list(engine.run(segments))
     return {
-        str(i): {"gps": x.gps, "value": x.value, "features": np.asarray(x.features, np.uint8)}
+        i: {"gps": x.gps, "value": x.value, "features": np.asarray(x.features, np.uint8)}
         for i, x in enumerate(found)
     }
 
