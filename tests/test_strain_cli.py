@@ -203,7 +203,9 @@ def test_an_interrupt_keeps_what_has_arrived_and_jax_is_not_imported(
 ) -> None:
     name = file_name("H1", START, 16)
     server.faults[name] = [Fault(stall=300_000, times=1)]
+    # A shell's background jobs ignore Ctrl-C, and so would this child of a test run there.
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from ligo_cpc_snn.strain.__main__ import main; code = main()\n"
         "assert 'jax' not in sys.modules; sys.exit(code)"
     )
