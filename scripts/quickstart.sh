@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 install_package ".${EXTRA:+[$EXTRA]}"
 
 heading "training: +experiment=quickstart $*"
-.venv/bin/python -m ligo_cpc_snn.train +experiment=quickstart "$@"
+./scripts/launch.sh .venv/bin/python -m ligo_cpc_snn.train +experiment=quickstart "$@"
 
 # The run folder is asked for, not guessed: name= and run_dir= may be among the arguments.
 run_dir="$(.venv/bin/python -m ligo_cpc_snn.train --cfg job --resolve +experiment=quickstart "$@" |

@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 # Before JAX is imported: the same numbers on every machine, no files outside the test.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_THREEFRY_PARTITIONABLE", "true")
@@ -21,3 +23,25 @@ PACKAGES = "strain signals conditioning dataset models objectives search evaluat
 TRAINING = "accumulation learner loop mining optimiser phases step validation"
 CHECKED = [*PACKAGES.split(), *(f"training.{name}" for name in TRAINING.split())]
 install_import_hook([f"ligo_cpc_snn.{name}" for name in CHECKED], "typechecker.check")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ligo_cpc_snn")
+    group.addoption("--run-benchmarks", action="store_true", help="run what measures speed")
+    group.addoption("--benchmark-scale", default="tiny", help="tiny, small, medium or large")
+    group.addoption("--benchmark-against", help="earlier result of ligo-benchmark --json")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-benchmarks"):
+        return
+    for item in items:
+        if item.get_closest_marker("bench"):
+            item.add_marker(pytest.mark.skip(reason="measures speed: --run-benchmarks"))
+
+
+@pytest.fixture
+def benchmark_options(request: pytest.FixtureRequest) -> tuple[str, str | None]:
+    """Return the scale, and the result to compare with or None."""
+    options = request.config.getoption
+    return options("--benchmark-scale"), options("--benchmark-against")

@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from ligo_cpc_snn.training.loop import Loop
 from ligo_cpc_snn.training.mining import Miner, Mining, prepare_mining
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.trackers import Trackers
+from ligo_cpc_snn.wiring.memory import Budgets
 from ligo_cpc_snn.wiring.session import INTERRUPTED, run_session
 
 WINDOW, BATCH, BATCHES, COUNT = 8, 16, 5, 7
@@ -30,7 +32,7 @@ def noise_bank():
     return jax.device_put(build_noise_bank(rows, WINDOW))
 
 
-def mining_of(score, count: int = COUNT) -> Mining:
+def mining_of(score, count: int = COUNT, fit=None) -> Mining:
     def draw(bank, key):
         return draw_noise_windows(bank, key, WINDOW, BATCH)
 
@@ -42,11 +44,21 @@ def mining_of(score, count: int = COUNT) -> Mining:
         params={"weight": jnp.ones(())},
         banks=noise_bank(),
         compile_ahead=compile_ahead,
+        fit=fit,
     )
 
 
 def loudness(params, strain):
     return params["weight"] * jnp.sum(strain**2, axis=(1, 2))
+
+
+def test_windows_scored_in_parts_are_the_same_found():
+    def in_three(name, build, arguments):
+        return compile_ahead(name, build(3), *arguments)
+
+    given = {"weight": jnp.ones(())}, noise_bank(), jnp.asarray(3, jnp.int32)
+    whole, parts = (mining_of(loudness, fit=fit).search(*given) for fit in (None, in_three))
+    np.testing.assert_array_equal(parts.starts, whole.starts)
 
 
 def all_windows(step: int):
@@ -110,7 +122,6 @@ EVERYTHING = (
     "data.glitches.mine_windows=64",
     "data.storage=float16",
     "data.synthetic.seconds=64",
-    "runtime.memory_budget_gb=0.00043",
     "training.pretrain.steps=0",
     "training.probe.steps=5",
     "training.finetune.steps=9",
@@ -147,9 +158,17 @@ class Seen:
         monkeypatch.setattr(Loop, "run", watched_run)
 
 
+class LittleForBanks(Budgets):
+    """Memory for all but the banks: part of their noise fits, so it streams."""
+
+    banks = 430_000
+
+
 def run(folder: Path, cache: Path, *more: str) -> int:
     folder.mkdir(exist_ok=True)
-    return run_session(tiny(*EVERYTHING, *more, run_dir=folder), folder, cache)
+    budgets = LittleForBanks(10**10, 10**10)
+    with mock.patch("ligo_cpc_snn.wiring.session.budgets_of", return_value=budgets):
+        return run_session(tiny(*EVERYTHING, *more, run_dir=folder), folder, cache)
 
 
 @pytest.fixture

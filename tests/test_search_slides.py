@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_detector import RATE, small_detector
 
+from ligo_cpc_snn.chunked import Chunked
 from ligo_cpc_snn.config.model_schema import Neuron
+from ligo_cpc_snn.memory import OutOfMemoryError
 from ligo_cpc_snn.search import feature_slides
 from ligo_cpc_snn.search.consistency import slide_consistency
 from ligo_cpc_snn.search.feature_slides import slide_background
@@ -74,6 +76,20 @@ def test_the_sum_of_first_currents_is_what_join_sees(neuron):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.fixture
+def made(monkeypatch) -> list[Chunked]:
+    """What runs slides in chunks, as it is made."""
+    kept: list[Chunked] = []
+
+    def chunked(*arguments, **options):
+        kept.append(Chunked(*arguments, options["largest"], None))
+        return kept[-1]
+
+    monkeypatch.setattr(feature_slides, "chunked", chunked)
+    feature_slides._advancing.cache_clear()
+    return kept
+
+
 def by_hand(trained, segments, turns):
     """Peaks and seconds of every slide, each joined by itself."""
     peaks, frames = [], 0
@@ -96,7 +112,7 @@ def by_hand(trained, segments, turns):
     return np.concatenate(peaks), frames * FRAME
 
 
-def test_slides_are_the_joined_turned_features_for_any_budget(trained):
+def test_slides_are_the_joined_turned_features_for_any_budget(trained, made):
     """Rings of unequal length: one segment is cut, one has room for few slides of its own."""
     segments = [spikes(0, 1700), spikes(1, 330)]
     segments[0].good[1, 700:760] = False
@@ -111,12 +127,34 @@ def test_slides_are_the_joined_turned_features_for_any_budget(trained):
     assert found.seconds == pytest.approx(seconds)
     assert found.statistic.size > 300
     np.testing.assert_allclose(found.statistic, expected, atol=1e-5)
-    rings, stream = feature_slides.memory(trained, 16, 850)
-    little = slide_background(trained, segments, budget_bytes=rings + 2 * stream, **choices)
+    room = feature_slides.slides_bytes(trained, 850, 2) + 100
+    budget = feature_slides.ring_bytes(trained, 16, 850) + room
+    little = slide_background(trained, segments, budget_bytes=budget, **choices)
+    assert [run.size for run in made] == [5, 2]
     np.testing.assert_allclose(little.statistic, found.statistic, atol=1e-5)
     assert little[1:] == found[1:]
-    with pytest.raises(ValueError, match=r"bytes, the budget is .*slides=0"):
-        slide_background(trained, segments, budget_bytes=rings, **choices)
+    with pytest.raises(OutOfMemoryError, match=r"the budget is .*slides=0"):
+        slide_background(trained, segments, budget_bytes=budget - room, **choices)
+
+
+def test_out_of_memory_goes_on_with_half_as_many_slides(trained, monkeypatch, caplog):
+    segments = [spikes(2, 900)]
+    expected = slide_background(trained, segments, budget_bytes=PLENTY, **CHOICES)
+    original, refused = Chunked._run, []
+
+    def refuse(self, windows, fixed, first):
+        if self.size > 2:
+            refused.append(self.size)
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: allocating 9 bytes")
+        return original(self, windows, fixed, first)
+
+    monkeypatch.setattr(Chunked, "_run", refuse)
+    feature_slides._advancing.cache_clear()
+    found = slide_background(trained, segments, budget_bytes=PLENTY, **CHOICES)
+    assert refused == [5]
+    assert "going on with half" in caplog.text
+    np.testing.assert_allclose(found.statistic, expected.statistic, atol=1e-5)
+    assert found[1:] == expected[1:]
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,14 +12,10 @@ from ligo_cpc_snn.config.signals_schema import (
     PriorConfig,
     SignalsConfig,
 )
+from ligo_cpc_snn.signals.double_precision import double_precision_device
 from ligo_cpc_snn.signals.projection import project
 from ligo_cpc_snn.signals.waveforms import polarizations
-from ligo_cpc_snn.signals.whitened import (
-    CHUNK,
-    GPS,
-    double_precision_device,
-    whitened_signals,
-)
+from ligo_cpc_snn.signals.whitened import CHUNK, GPS, whitened_signals
 from ligo_cpc_snn.signals.whitened import _check_loudness as check_loudness
 from ligo_cpc_snn.strain.curves import Asd, aligo_curve
 from ligo_cpc_snn.strain.detectors import light_travel_time

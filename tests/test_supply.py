@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from ligo_cpc_snn.dataset.supply import FixedSupply, RefreshedSupply
-from ligo_cpc_snn.training.loop import Supply
+from ligo_cpc_snn.training.services import Supply
 
 PATIENCE = 20.0  # s; a test that waits longer has failed
 

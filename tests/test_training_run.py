@@ -83,6 +83,10 @@ def test_a_run_leaves_metrics_report_config_and_checkpoints(whole_run):
     assert metrics["detection"]["snrs"] == [10.0, 30.0]
     assert set(metrics["spikes"]) == {"bridge", "snn_0"}
     assert metrics["versions"]["jax"] == jax.__version__
+    memory = metrics["memory"]
+    assert {x["accumulation"] for x in memory["phases"].values()} == {1}
+    assert 0 < memory["needed"]["device"] < memory["device_budget"]
+    assert any(part["name"] == "finetune: step, 1 x 4 examples" for part in memory["parts"])
     for name in ("report.html", "config.yaml", "evaluation.npz", "traces.npz"):
         assert (whole_run / name).stat().st_size > 0
     assert [p.name for p in (whole_run / "checkpoints").glob("[0-9]*")]
@@ -166,8 +170,8 @@ def test_the_loop_runs_under_the_transfer_guard(tmp_path, monkeypatch):
     run_dir.mkdir()
     original = session.Loop
 
-    def with_host_banks(*args):
-        loop = original(*args)
+    def with_host_banks(*args, **named):
+        loop = original(*args, **named)
         loop.supply = FixedSupply(jax.device_get(loop.supply.banks))
         return loop
 

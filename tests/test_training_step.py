@@ -47,10 +47,10 @@ def banks_of(cfg) -> Banks:
     return jax.device_put(Banks(*parts))
 
 
-def phase_of(cfg, name="finetune", banks=None):
+def phase_of(cfg, name="finetune", banks=None, **choices):
     """Return the phase's functions, its first state and the banks."""
     structure, params = create_learner(
-        cfg.model, cfg.training.infonce, detectors=2, sample_rate_hz=512, seed=0
+        cfg.model, cfg.training.infonce, detectors=2, sample_rate_hz=512, seed=0, **choices
     )
     phase, banks = getattr(cfg.training, name), banks_of(cfg) if banks is None else banks
     functions = build_phase(

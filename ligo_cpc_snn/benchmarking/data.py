@@ -84,7 +84,8 @@ def compare(cfg: Config, repeats: int) -> dict[str, Any]:
 
     environment.prepare(cfg.runtime.platform.value, cfg.runtime.memory_fraction, cache=False)
     from ligo_cpc_snn.benchmarking import own_data
-    from ligo_cpc_snn.runtime.devices import describe_device, usable_cores
+    from ligo_cpc_snn.runtime.devices import describe_device
+    from ligo_cpc_snn.runtime.machine import usable_cores
 
     cores = usable_cores()
     absent = {peer: reason for peer, names in PEERS.items() if (reason := why_absent(*names))}

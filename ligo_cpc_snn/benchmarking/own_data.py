@@ -32,8 +32,7 @@ def make_setting(data: DataConfig, seed: int) -> tuple[DataSetting, np.ndarray]:
     The signals have shape (SOURCES, detector, time), in the order of the setting's sources.
     """
     curve = aligo_curve(data.sample_rate_hz / 2)
-    detectors = tuple(data.detectors)
-    filters = tuple(_design(data, curve) for _ in detectors)
+    detectors, filters = tuple(data.detectors), make_filters(data)
     empty = DataSetting(
         detectors, tuple(curve for _ in detectors), filters, data.sample_rate_hz,
         data.window_seconds, data.signals.duration_seconds, data.signals.reference_hz,
@@ -41,6 +40,12 @@ def make_setting(data: DataConfig, seed: int) -> tuple[DataSetting, np.ndarray]:
     )  # fmt: skip
     strain, sources = _signals(empty, data, seed, SOURCES)
     return empty.with_sources(sources), strain
+
+
+def make_filters(data: DataConfig) -> tuple[WhiteningFilter, ...]:
+    """Return a whitening filter for the design curve of Advanced LIGO, for each detector."""
+    curve = aligo_curve(data.sample_rate_hz / 2)
+    return tuple(_design(data, curve) for _ in data.detectors)
 
 
 def _design(data: DataConfig, curve: Asd) -> WhiteningFilter:

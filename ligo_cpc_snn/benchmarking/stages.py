@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import spyx.nn
-from flax import nnx
 from jaxtyping import Array
 
 from ligo_cpc_snn.config.schema import Config
@@ -15,14 +13,13 @@ from ligo_cpc_snn.dataset.banks import Banks
 from ligo_cpc_snn.dataset.build import build_banks
 from ligo_cpc_snn.dataset.noise import synthetic_noise
 from ligo_cpc_snn.dataset.sampling import build_sampler
-from ligo_cpc_snn.models.snn import SpikingNetwork
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.training.learner import Params, Structure, create_learner
 from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
 from ligo_cpc_snn.training.step import TrainState, build_phase
 from ligo_cpc_snn.types import Strain
 
-SNN_CHANNELS = 512  # of the SNN's own stage, as its ceiling was measured
 NOISE_SECONDS = 32.0
 SIGNALS = 64
 
@@ -37,9 +34,10 @@ class Setting(NamedTuple):
     params: Params
     banks: Banks
     strain: Strain
+    kernels: Kernels
 
 
-def prepare_setting(cfg: Config) -> Setting:
+def prepare_setting(cfg: Config, kernels: Kernels = PLAIN) -> Setting:
     """Make a learner and small banks for a config."""
     noise = synthetic_noise(cfg.data, NOISE_SECONDS, cfg.seed, "benchmark")
     banks = jax.device_put(
@@ -51,17 +49,23 @@ def prepare_setting(cfg: Config) -> Setting:
         detectors=len(cfg.data.detectors),
         sample_rate_hz=cfg.data.sample_rate_hz,
         seed=cfg.seed,
+        kernels=kernels,
     )
     sample = jax.jit(build_sampler(cfg.data, cfg.training.batch_size))
     strain = sample(banks, jax.random.key(0), 10.0, 20.0).strain
-    return Setting(cfg, structure, params, banks, strain)
+    return Setting(cfg, structure, params, banks, strain, kernels)
 
 
 def forward_stages(setting: Setting) -> Stages:
-    """Return data, CPC, bridge and the whole forward pass."""
-    cfg, structure, params, banks, strain = setting
+    """Return data, encoder, CPC (encoder and context), bridge and the whole forward pass."""
+    cfg, structure, params, banks, strain, _ = setting
     sample = jax.jit(build_sampler(cfg.data, cfg.training.batch_size))
     key = jax.random.key(1)
+
+    def encoder(params: Params, strain: Strain) -> Any:
+        detector = structure.learner(params).detector
+        x = strain.reshape(-1, strain.shape[-1], 1) if detector.shared else strain.swapaxes(1, 2)
+        return detector.encoder(x, detector.encoder.initial_state(x.shape[0]))[0]
 
     def encode(params: Params, strain: Strain) -> Any:
         detector = structure.learner(params).detector
@@ -76,58 +80,21 @@ def forward_stages(setting: Setting) -> Stages:
         return structure.learner(params).detector(strain)[0].frame_logits
 
     encode_jit, bridge_jit, forward_jit = jax.jit(encode), jax.jit(bridge), jax.jit(forward)
+    encoder_jit = jax.jit(encoder)
     representation = encode_jit(params, strain)
     keys = jax.random.split(key, strain.shape[0] * structure.sequences)
     return {
         "data": lambda: sample(banks, key, 10.0, 20.0),
+        "encoder": lambda: encoder_jit(params, strain),
         "cpc": lambda: encode_jit(params, strain),
         "bridge": lambda: bridge_jit(params, representation, keys),
         "forward": lambda: forward_jit(params, strain),
     }
 
 
-def snn_stages(setting: Setting) -> Stages:
-    """Return the SNN forward, and forward and backward, hoisted and by `spyx.nn.run`."""
-    cfg = setting.cfg
-    frames = cfg.data.window_samples // setting.structure.frame_samples
-    shape = (cfg.training.batch_size, frames, SNN_CHANNELS)
-    spikes = (jax.random.uniform(jax.random.key(2), shape) < 0.1).astype(jnp.float32)
-    network = SpikingNetwork(
-        cfg.model.snn, inputs=SNN_CHANNELS, frame_seconds=1.0 / frames, rngs=nnx.Rngs(0)
-    )
-    graph, params = nnx.split(network)
-
-    def hoisted(params: Any, spikes: Array) -> Array:
-        snn = nnx.merge(graph, params)
-        return snn(spikes, snn.initial_state(spikes.shape[0]))[0]
-
-    def plain(params: Any, spikes: Array) -> Array:
-        return spyx_forward(nnx.merge(graph, params), spikes)
-
-    def with_gradient(run: Callable[[Any, Array], Array]) -> Callable[[], Any]:
-        step = jax.jit(jax.value_and_grad(lambda p, s: jnp.mean(run(p, s) ** 2), argnums=(0, 1)))
-        return lambda: step(params, spikes)
-
-    forward, forward_plain = jax.jit(hoisted), jax.jit(plain)
-    return {
-        "snn": lambda: forward(params, spikes),
-        "snn, spyx.nn.run": lambda: forward_plain(params, spikes),
-        "snn gradient": with_gradient(hoisted),
-        "snn gradient, spyx.nn.run": with_gradient(plain),
-    }
-
-
-def spyx_forward(network: SpikingNetwork, spikes: Array) -> Array:
-    """Run the same layers the plain way: a Spyx Sequential inside `spyx.nn.run`."""
-    parts = [part for layer in network.layers for part in (layer.product, layer.neuron)]
-    model = spyx.nn.Sequential(*parts, network.readout.product, network.readout.leak)
-    outputs, _ = spyx.nn.run(model, spikes, batch_major=True)
-    return (outputs + network.readout.bias[...])[..., 0]
-
-
 def training_step(setting: Setting) -> tuple[Callable[[], TrainState], float]:
     """Return the joint training step, and the seconds its compilation took."""
-    cfg, structure, params, banks, _ = setting
+    cfg, structure, params, banks, _, _ = setting
     phase = cfg.training.finetune
     functions = build_phase(
         structure,

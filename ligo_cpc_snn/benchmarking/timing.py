@@ -1,4 +1,8 @@
-"""Time functions against each other in one process."""
+"""Time functions against each other in one process, and against a reference among them.
+
+The machine's speed changes from minute to minute; what lasts is how much longer one function
+takes than another that was called in the same round.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,33 +11,55 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+# Threads of another library spin for a while after its last call, on the cores we measure on.
+SETTLING_SECONDS = 0.003
+
+Functions = Mapping[str, Callable[[], Any]]
+
 
 class Timing(NamedTuple):
-    """Seconds of a call: the median and the quartiles."""
+    """Seconds of a call, median and quartiles; and of its time over the reference's of a round."""
 
     median: float
     low: float
     high: float
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
 
 
 def time_together(
-    functions: Mapping[str, Callable[[], Any]], repeats: int, warm_up: int = 3
+    functions: Functions, repeats: int, warm_up: int = 3, reference: str | None = None
 ) -> dict[str, Timing]:
     """Time each function `repeats` times, taking turns so that all meet the same noise.
 
+    Each round has an order of its own: what a function leaves in the caches is met by another.
+
     Args:
-        functions: each returns arrays, which are waited for.
+        functions: each returns when its work is done, or arrays of JAX, which are waited for.
         repeats: timed calls of each.
         warm_up: calls of each that are not timed.
+        reference: name of the function that the others are divided by, round by round.
     """
     for function in functions.values():
         for _ in range(warm_up):
             jax.block_until_ready(function())
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(repeats):
-        for name, function in functions.items():
+    order, seconds = np.random.default_rng(0), np.zeros((repeats, len(functions)))
+    called = list(functions.values())
+    for of_round in seconds:
+        for i in order.permutation(len(called)):
+            time.sleep(SETTLING_SECONDS)
             begun = time.perf_counter()
-            jax.block_until_ready(function())
-            seconds[name].append(time.perf_counter() - begun)
-    quartiles = {name: np.quantile(s, [0.5, 0.25, 0.75]) for name, s in seconds.items()}
-    return {name: Timing(*map(float, q)) for name, q in quartiles.items()}
+            jax.block_until_ready(called[i]())
+            of_round[i] = time.perf_counter() - begun
+    names = list(functions)
+    over = None if reference is None else seconds / seconds[:, [names.index(reference)]]
+    return {
+        name: Timing(*_quartiles(seconds[:, i]), *(() if over is None else _quartiles(over[:, i])))
+        for i, name in enumerate(names)
+    }
+
+
+def _quartiles(numbers: np.ndarray) -> tuple[float, float, float]:
+    median, low, high = map(float, np.quantile(numbers, [0.5, 0.25, 0.75]))
+    return median, low, high

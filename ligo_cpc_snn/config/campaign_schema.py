@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from ligo_cpc_snn.config.data_schema import DataConfig, Source
 from ligo_cpc_snn.config.requirement import require
-from ligo_cpc_snn.config.schema import RuntimeConfig
+from ligo_cpc_snn.config.runtime_schema import RuntimeConfig, fallback_runtime
 
 SETS = ("training", "validation", "test")
 PUBLISHED = ("ds1", "ds3", "ds4")  # data sets of the challenge with published distances
@@ -60,7 +60,7 @@ class CampaignConfig:
     )
     published: str | None = None  # ds1, ds3 or ds4: published distances in the figure
     report: bool = True
-    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    runtime: RuntimeConfig = field(default_factory=fallback_runtime)
 
     def __post_init__(self) -> None:
         for name in ("background_seconds", "foreground_seconds", "segment_seconds"):

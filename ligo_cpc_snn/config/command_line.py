@@ -14,7 +14,7 @@ from ligo_cpc_snn.config.compose import compose_tree, config_dir, load_root, to_
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.help import help_text
 from ligo_cpc_snn.config.roots import TRAINING, Root
-from ligo_cpc_snn.config.sweep import sweep
+from ligo_cpc_snn.config.sweep import is_sweep, sweep
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +82,11 @@ def _dispatch(run: Run, description: str, root: Root[Any], arguments: list[str])
         print(help_text(program(), description, config_dir(), root))
         return 0
     if options.multirun and not root.sweeps:
-        raise ConfigError("--multirun is for training: start this command once for each value")
-    if options.multirun:
-        return sweep(run, options.overrides)
+        raise ConfigError(
+            "--multirun is for training and search: start this command once for each value"
+        )
+    if options.multirun or (root.sweeps and is_sweep(options.overrides) and not options.cfg):
+        return sweep(run, options.overrides, root)
     if options.cfg:
         tree = compose_tree(options.overrides, root)
         to_object(tree.copy(), root)

@@ -33,6 +33,7 @@ class Root(Generic[T]):
         options: lines of options of this command alone.
         examples: arguments, without the command.
         sweeps: whether --multirun makes one run for each combination.
+        folder: the setting that says where a run's results go.
     """
 
     file: str
@@ -43,11 +44,17 @@ class Root(Generic[T]):
     options: str = ""
     examples: tuple[str, ...] = ()
     sweeps: bool = False
+    folder: str = "run_dir"
+
+    def folder_of(self, config: Any) -> str:
+        """Return the folder that a run alone writes to; parts of a search have their own."""
+        part = getattr(config, "part", None)
+        return f"{getattr(config, self.folder)}{f' part {part}' if part else ''}"
 
 
 _MULTIRUN = """
   -m, --multirun     one run for each combination of values given as key=a,b,c, in
-                     multirun/<name>/0, 1, ...; hydra/launcher=... chooses where they run"""
+                     multirun/<name>/0, 1, ...; hydra/launcher=local, ray or slurm says where"""
 
 TRAINING = Root(
     file="config",
@@ -55,15 +62,17 @@ TRAINING = Root(
     groups={
         "experiment": Group("_global_", "experiments"),
         "population": Group("data.signals", "populations of sources (data.signals)"),
+        "sweep": Group("_global_", "sweeps: many runs"),
     },
     checks=CHECKS,
-    usage="[+experiment=NAME] [+population=NAME] [key=value ...] [options]",
+    usage="[+experiment=NAME] [+population=NAME] [+sweep=NAME] [key=value ...] [options]",
     options=_MULTIRUN,
     examples=(
         "+experiment=quickstart",
         "+experiment=quickstart name=louder seed=1 training.finetune.steps=2000",
         "+experiment=quickstart model.snn.widths=[256,128] runtime.platform=cpu",
         "-m +experiment=quickstart seed=0,1,2",
+        "+experiment=quickstart +sweep=learning_rate hydra/launcher=ray",
     ),
     sweeps=True,
 )
@@ -79,7 +88,9 @@ SEARCH = Root(
   --start, --end     GPS seconds of a span of GWOSC's strain
   --follow DIR       watch a folder for new files and print triggers as JSON lines
   --output DIR       folder of the results; the same search continues there
-  --list-detectors   print the detectors that come with the package""",
+  --list-detectors   print the detectors that come with the package
+  -m part=1/4,2/4,3/4,4/4  search in four jobs, by hydra/launcher=local, ray or slurm; the same
+                     command without -m and part= puts them together""",
     examples=(
         "--detector bbh_o3 --event GW150914",
         "--detector bbh_o3 H-H1_LOSC_4_V2-1126259446-32.hdf5 L-L1_LOSC_4_V2-1126259446-32.hdf5",
@@ -87,6 +98,8 @@ SEARCH = Root(
         "--detector runs/gw150914 --start 1187008512 --end 1187012608",
         "--detector bbh_o3 --follow /data/online",
     ),
+    sweeps=True,
+    folder="output_dir",
 )
 
 EVALUATION = Root(

@@ -1,5 +1,5 @@
 """Every setting of a run, with its default and its unit; those of the
-data in `data_schema`, of the network in `model_schema`.
+data in `data_schema`, of the network in `model_schema`, of the machine in `runtime_schema`.
 
 No JAX here: a config is read, checked and printed before JAX is imported. YAML
 files in `conf/` hold differences from these defaults. Checks that need one
@@ -15,16 +15,7 @@ from typing import Any
 from ligo_cpc_snn.config.data_schema import DataConfig
 from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.config.requirement import require
-
-
-class Platform(Enum):
-    """Where JAX runs; `auto` takes the first usable of cuda, mps, metal, cpu."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    metal = "metal"
-    mps = "mps"
+from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 
 
 class Negatives(Enum):
@@ -52,21 +43,6 @@ class WandbMode(Enum):
     online = "online"
     offline = "offline"
     disabled = "disabled"
-
-
-@dataclass
-class RuntimeConfig:
-    platform: Platform = Platform.auto
-    memory_fraction: float = 0.5  # of the device's memory, for XLA and for the banks
-    memory_budget_gb: float | None = None  # for the banks; None: from memory_fraction
-    compilation_cache: bool = True
-    log_level: str = "INFO"
-
-    def __post_init__(self) -> None:
-        require(
-            0 < self.memory_fraction <= 1,
-            f"runtime.memory_fraction={self.memory_fraction}: expected a number in (0, 1]",
-        )
 
 
 @dataclass

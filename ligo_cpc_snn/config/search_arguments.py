@@ -63,7 +63,8 @@ def _is_file(text: str) -> bool:
     if Path(text).expanduser().exists():
         return True
     key, equals, _ = text.lstrip("+~").partition("=")
-    if text.startswith("-") or key in all_keys(SearchConfig) or (equals and "/" not in key):
+    ours = text.startswith("-") or key.startswith(("hydra/", "hydra."))
+    if ours or key in all_keys(SearchConfig) or (equals and "/" not in key):
         return False
     hint = f"; for an event write --event {text}" if re.match(r"GW\d{6}", text) else ""
     raise ConfigError(

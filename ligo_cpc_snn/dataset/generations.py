@@ -6,9 +6,10 @@ anew for every epoch: each piece is used once in an epoch, and again only in the
 
 import logging
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from ligo_cpc_snn.dataset.build import (
     build_noise,
     build_signals,
     build_transients,
+    owners_of,
     tell_transients,
 )
 from ligo_cpc_snn.dataset.glitches import build_glitch_bank
@@ -27,6 +29,7 @@ from ligo_cpc_snn.dataset.noise import NoiseBlock
 from ligo_cpc_snn.dataset.noise_cache import NoiseCache, cache_noise
 from ligo_cpc_snn.dataset.padding import padded_noise, padded_transients
 from ligo_cpc_snn.dataset.plan import BankError, BankPlan, noise_bytes
+from ligo_cpc_snn.dataset.sharing import ALL, Share, exchange
 from ligo_cpc_snn.dataset.storage import stored, stored_noise
 from ligo_cpc_snn.dataset.supply import Pace, at_once
 from ligo_cpc_snn.strain.segments import StrainSegment
@@ -77,12 +80,19 @@ class Generations:
         data, seed: of the run.
         blocks: noise that stays on the device; without stretches where noise streams.
         streamed: noise that takes its turn, if it does not all fit.
+        share: of the signals, that this process makes; see `finish`.
+        put: puts banks on the device, or on all of them.
+        making_bytes: memory for the signals in the making; None: no limit.
     """
 
     data: DataConfig
     seed: int
     blocks: list[NoiseBlock]
     streamed: StreamedNoise | None = None
+    share: Share = ALL
+    put: Callable[[Any], Any] = jax.device_put
+    making_bytes: int | None = None
+    _owners: dict[int, Int[np.ndarray, "signal"]] = field(init=False, default_factory=dict)
     _told: bool = field(init=False, default=False)
     _kept: tuple[NoiseBank, Transients] | None = field(init=False, default=None)
 
@@ -97,10 +107,24 @@ class Generations:
             seed=self.seed,
             name=name,
             pace=pace,
+            share=self.share,
+            making_bytes=self.making_bytes,
         )
         glitches = build_glitch_bank(blocks, self.data, seed=self.seed, name=name)
         banks = stored(Banks(noise, signals, glitches, transients), self.data.storage)
-        return jax.block_until_ready(jax.device_put(banks))
+        if self.share.count > 1:
+            signals_made = self.data.signals.bank_size
+            self._owners[generation] = owners_of(blocks, signals_made, self.seed, name, self.share)
+            return banks
+        return jax.block_until_ready(self.put(banks))
+
+    def finish(self, generation: int, banks: Banks) -> Banks:
+        """Exchange the shares of a generation, where it was made in shares."""
+        if self.share.count == 1:
+            return banks
+        signals = exchange(banks.signals, self._owners.pop(generation), self.share)
+        whole: Banks = self.put(banks._replace(signals=signals))
+        return whole
 
     def _noise(self, generation: int) -> tuple[NoiseBank, Transients, list[NoiseBlock]]:
         if self.streamed is not None:
@@ -108,7 +132,7 @@ class Generations:
         if self._kept is None:
             noise = build_noise(self.blocks, self.data, "train")
             kept = noise, self._transients(noise)
-            self._kept = jax.device_put(stored_noise(kept[0], self.data.storage)), kept[1]
+            self._kept = self.put(stored_noise(kept[0], self.data.storage)), kept[1]
         return *self._kept, self.blocks
 
     def _next_noise(

@@ -14,10 +14,11 @@ from ligo_cpc_snn.dataset.noise import (
     synthetic_noise,
     whiten_segment,
 )
-from ligo_cpc_snn.dataset.plan import BankPlan, plan_banks, plan_synthetic
+from ligo_cpc_snn.dataset.plan import BankPlan, check_host, plan_banks, plan_synthetic
 from ligo_cpc_snn.dataset.psds import Psds, record_psds
 from ligo_cpc_snn.dataset.recorded import RecordedNoise, real_noise
 from ligo_cpc_snn.dataset.rejection import Quality
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.coincidence import Coincident, coincident, common_time
 from ligo_cpc_snn.strain.files import folder_events, read_folder
 from ligo_cpc_snn.strain.gwosc import fetch_strain, known_events, read_events_csv
@@ -42,7 +43,15 @@ class Noise(NamedTuple):
     psds: Psds | None
 
 
-def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: int) -> Noise:
+@stage("noise")
+def load_noise(
+    data: DataConfig,
+    *,
+    seed: int,
+    cache_dir: Path,
+    budget_bytes: int,
+    host_bytes: int | None = None,
+) -> Noise:
     """Make or read the noise of a run, and check that the banks will fit.
 
     Args:
@@ -50,6 +59,7 @@ def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: in
         seed: of simulated noise.
         cache_dir: where downloads are kept.
         budget_bytes: for the banks.
+        host_bytes: for noise and banks on the host, if its memory is not the device's.
 
     Raises:
         BankError: the banks do not fit, before they are made.
@@ -59,6 +69,7 @@ def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: in
     if data.source is Source.synthetic:
         plan = plan_synthetic(data)
         plan.check(budget_bytes)
+        check_host(plan, data, host_bytes)
         training = synthetic_noise(data, data.synthetic.seconds, seed, "train")
         held_out = synthetic_noise(data, data.synthetic.validation_seconds, seed, "validation")
         made = RecordedNoise(training, held_out, [], None)
@@ -67,6 +78,7 @@ def load_noise(data: DataConfig, *, seed: int, cache_dir: Path, budget_bytes: in
         made = real_noise(segments, data, _events(data, cache_dir), seed)
         plan = plan_banks(data, made.training, made.validation)
         plan.check(budget_bytes)
+        check_host(plan, data, host_bytes)
     psds = record_psds([block.filters for block in made.training], data.detectors)
     return Noise(made.training, made.validation, made.test, plan, made.quality, psds)
 

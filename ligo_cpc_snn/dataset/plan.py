@@ -66,6 +66,29 @@ class BankPlan(NamedTuple):
         )
 
 
+def check_host(plan: BankPlan, data: DataConfig, host_bytes: int | None) -> None:
+    """Raise unless whitened noise and the banks made of it fit the host's memory.
+
+    The noise stays, as float32, and beside it are the banks that are made, before they go to
+    the device: the training banks, and the signals of the next ones.
+
+    Args:
+        host_bytes: of it; None: it is the device's, and `BankPlan.check` has looked.
+
+    Raises:
+        BankError: with both sizes.
+    """
+    whitened = (plan.training_noise + plan.validation_noise) * 4
+    noise = whitened // storage_type(data.storage).itemsize
+    banks = plan.training_noise + plan.training_signals + plan.glitches + plan.next_generation
+    if host_bytes is not None and noise + banks > host_bytes:
+        raise BankError(
+            f"noise of {noise / 1e6:.4g} MB and banks of {banks / 1e6:.4g} MB in the making are "
+            f"more than the host's budget leaves, {max(host_bytes, 0) / 1e6:.4g} MB: raise "
+            "runtime.host_memory_gb, or lower data.signals.bank_size or the seconds of noise"
+        )
+
+
 def plan_banks(
     data: DataConfig, training: Sequence[NoiseBlock], validation: Sequence[NoiseBlock]
 ) -> BankPlan:

@@ -32,6 +32,11 @@ def at_once(done: float) -> None:
     """Do not wait between the parts of a bank."""
 
 
+def as_made(generation: int, banks: Banks) -> Banks:
+    """Return banks that need no exchange."""
+    return banks
+
+
 class FixedSupply:
     """The same banks at every step."""
 
@@ -41,6 +46,10 @@ class FixedSupply:
     def at(self, step: int, stop: StopRequest) -> Banks | None:
         """Return the banks."""
         return self.banks
+
+    def changes_at(self, step: int) -> int | None:
+        """Return None: the banks stay."""
+        return None
 
     def renews_noise(self, step: int) -> bool:
         """Return False: it stays."""
@@ -59,6 +68,8 @@ class RefreshedSupply:
         first: generation to begin with, made before this returns.
         last_step: no generation is made for steps from here on.
         noise: whether a generation has other noise than the one before.
+        finish: `(generation, made) -> banks on the device`, called in the main thread when a
+            generation begins to serve: processes that make it in shares exchange them there.
     """
 
     def __init__(
@@ -69,12 +80,14 @@ class RefreshedSupply:
         first: int = 0,
         last_step: int | None = None,
         noise: bool = False,
+        finish: Callable[[int, Any], Banks] = as_made,
     ) -> None:
+        self._finish = finish
         self._make, self._every, self._noise, self._last = make, every, noise, last_step
         self._changed = threading.Condition()
         self._step, self._waiting, self._closed = first * every, False, False
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="supply")
-        self._generation, self.banks = first, make(first, at_once)
+        self._generation, self.banks = first, finish(first, make(first, at_once))
         self._next: tuple[int, Future[Any]] | None = None
 
     def at(self, step: int, stop: StopRequest) -> Banks | None:
@@ -89,9 +102,14 @@ class RefreshedSupply:
             banks = self._wait_for(generation, stop)
             if banks is None:
                 return None
-            self._generation, self.banks, self._next = generation, banks, None
+            self._generation, self._next = generation, None
+            self.banks = self._finish(generation, banks)
         self._prepare(generation + 1)
         return self.banks
+
+    def changes_at(self, step: int) -> int | None:
+        """Return the first step after `step` that has other banks."""
+        return (step // self._every + 1) * self._every
 
     def renews_noise(self, step: int) -> bool:
         """Return whether the noise of this step is other than that of the step before."""

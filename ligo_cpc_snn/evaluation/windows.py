@@ -22,19 +22,34 @@ class WindowScores(NamedTuple):
     signal: Float[np.ndarray, "snr m"]
 
 
-def build_score(assemble: Callable[[Any], Detector], sample: Sample, key: Key[Array, ""]) -> Score:
+def at_once(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Return a function of windows as it is, which takes a batch at once."""
+    return function
+
+
+def build_score(
+    assemble: Callable[[Any], Detector],
+    sample: Sample,
+    key: Key[Array, ""],
+    split: Callable[[Callable[[Array], Array]], Callable[[Array], Array]] = at_once,
+) -> Score:
     """Return `(params, banks, batch number, SNR) -> window logits`, to be compiled.
 
     Args:
         assemble: puts the detector together from its parameters.
         sample: composes a batch in which every window has a signal; at SNR 0 it is noise.
         key: of the evaluation's stream.
+        split: makes the network take a batch part by part, where it would need too much memory.
     """
 
     def score(params: Any, banks: Any, number: Array, snr: Array) -> Float[Array, "batch"]:
         batch = sample(banks, at_step(key, number), snr, snr)
         detector = assemble(params)
-        return detector.window_logits(detector(batch.strain)[0].frame_logits)
+
+        def logits(strain: Array) -> Array:
+            return detector.window_logits(detector(strain)[0].frame_logits)
+
+        return split(logits)(batch.strain)
 
     return score
 

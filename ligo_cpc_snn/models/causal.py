@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
+from ligo_cpc_snn.models.products import dot_general
 from ligo_cpc_snn.types import Latents, State
 
 
@@ -21,13 +23,24 @@ class StridedConv(nnx.Module):
         inputs, outputs: channels.
         kernel: samples seen, a multiple of `stride`.
         stride: samples per output.
+        kernels: `precision` is looked at.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        *,
+        rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
+    ):
         if kernel % stride:
             raise ValueError(f"kernel={kernel} is not a multiple of stride={stride}")
         self.inputs, self.kernel, self.stride = inputs, kernel, stride
-        self.product = nnx.Linear(kernel * inputs, outputs, rngs=rngs)
+        dot = dot_general(kernels.precision)
+        self.product = nnx.Linear(kernel * inputs, outputs, dot_general=dot, rngs=rngs)
 
     def initial_state(self, batch: int) -> Float[Array, "batch past channel"]:
         return jnp.zeros((batch, self.kernel - self.stride, self.inputs))
@@ -52,11 +65,12 @@ class DilatedMix(nnx.Module):
 
     taps = 3
 
-    def __init__(self, features: int, dilation: int, *, rngs: nnx.Rngs):
+    def __init__(self, features: int, dilation: int, *, rngs: nnx.Rngs, kernels: Kernels = PLAIN):
+        dot = dot_general(kernels.precision)
         self.features, self.dilation = features, dilation
         self.norm = nnx.LayerNorm(features, rngs=rngs)
-        self.mix = nnx.Linear(self.taps * features, features, rngs=rngs)
-        self.out = nnx.Linear(features, features, rngs=rngs)
+        self.mix = nnx.Linear(self.taps * features, features, dot_general=dot, rngs=rngs)
+        self.out = nnx.Linear(features, features, dot_general=dot, rngs=rngs)
 
     def initial_state(self, batch: int) -> Latents:
         return jnp.zeros((batch, (self.taps - 1) * self.dilation, self.features))

@@ -9,25 +9,12 @@ from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.model_schema import ContextConfig, ContextKind
 from ligo_cpc_snn.models.causal import DilatedMix
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
+from ligo_cpc_snn.models.products import dot_general
+from ligo_cpc_snn.models.recurrence import linear_recurrence
 from ligo_cpc_snn.types import Latents, State
 
 ContextFrames = Float[Array, "batch frame context"]
-
-
-def linear_recurrence(
-    decay_btf: Latents, drive_btf: Latents, start: Float[Array, "batch feature"]
-) -> tuple[Latents, Float[Array, "batch feature"]]:
-    """Return h with h[t] = decay[t] h[t-1] + drive[t], and the last h."""
-
-    def step(h: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
-        decay, drive = inputs
-        h = decay * h + drive
-        return h, h
-
-    last, h_tbf = jax.lax.scan(
-        step, start, (jnp.swapaxes(decay_btf, 0, 1), jnp.swapaxes(drive_btf, 0, 1))
-    )
-    return jnp.swapaxes(h_tbf, 0, 1), last
 
 
 class GatedLinearRecurrence(nnx.Module):
@@ -38,10 +25,11 @@ class GatedLinearRecurrence(nnx.Module):
     Reference: Feng et al. 2024 (arXiv:2410.01201), minGRU; with an output gate.
     """
 
-    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs):
-        self.features = features
-        self.project = nnx.Linear(inputs, 3 * features, rngs=rngs)
-        self.out = nnx.Linear(features, features, rngs=rngs)
+    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs, kernels: Kernels = PLAIN):
+        self.features, self.kernels = features, kernels
+        dot = dot_general(kernels.precision)
+        self.project = nnx.Linear(inputs, 3 * features, dot_general=dot, rngs=rngs)
+        self.out = nnx.Linear(features, features, dot_general=dot, rngs=rngs)
         self.norm = nnx.LayerNorm(features, rngs=rngs)
         # Time constants from 2 to 60 frames at the start: chirps and their absence.
         frames = jnp.geomspace(2.0, 60.0, features)
@@ -55,16 +43,20 @@ class GatedLinearRecurrence(nnx.Module):
     ) -> tuple[Float[Array, "batch frame context"], State]:
         decay, drive, gate = jnp.split(self.project(latents), 3, axis=-1)
         decay = jax.nn.sigmoid(decay + self.decay_bias[...])
-        h, state = linear_recurrence(decay, (1.0 - decay) * drive, state)
+        decay_tbf, drive_tbf = jnp.swapaxes(decay, 0, 1), jnp.swapaxes((1.0 - decay) * drive, 0, 1)
+        h_tbf, state = linear_recurrence(decay_tbf, drive_tbf, state, self.kernels)
+        h = jnp.swapaxes(h_tbf, 0, 1)
         return self.norm(self.out(h * jax.nn.silu(gate)) + drive), state
 
 
 class GruContext(nnx.Module):
     """Gated recurrent unit (Cho et al. 2014), flax's own cell."""
 
-    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs):
-        self.features = features
+    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs, kernels: Kernels = PLAIN):
+        self.features, self.kernels = features, kernels
         self.cell = nnx.GRUCell(inputs, features, rngs=rngs)
+        for product in (self.cell.dense_i, self.cell.dense_h):
+            product.dot_general = dot_general(kernels.precision)
 
     def initial_state(self, batch: int) -> State:
         return jnp.zeros((batch, self.features))
@@ -77,15 +69,17 @@ class GruContext(nnx.Module):
         def step(h: Array, x: Array) -> tuple[Array, Array]:
             return nnx.merge(graph, params)(h, x)
 
-        state, context_tbf = jax.lax.scan(step, state, jnp.swapaxes(latents, 0, 1))
+        frames = jnp.swapaxes(latents, 0, 1)
+        state, context_tbf = jax.lax.scan(step, state, frames, unroll=self.kernels.unroll)
         return jnp.swapaxes(context_tbf, 0, 1), state
 
 
 class NoRecurrence(nnx.Module):
     """The convolutions alone are the context."""
 
-    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs):
-        self.project = nnx.Linear(inputs, features, rngs=rngs)
+    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs, kernels: Kernels = PLAIN):
+        dot = dot_general(kernels.precision)
+        self.project = nnx.Linear(inputs, features, dot_general=dot, rngs=rngs)
         self.norm = nnx.LayerNorm(features, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:
@@ -114,12 +108,20 @@ class Context(nnx.Module):
         inputs: features of a latent.
         dilations: of the convolutions, in frames.
         recurrence: from the convolutions' features to the context.
+        kernels: of the convolutions; `precision` is looked at.
     """
 
     def __init__(
-        self, inputs: int, dilations: Sequence[int], recurrence: Recurrence, *, rngs: nnx.Rngs
+        self,
+        inputs: int,
+        dilations: Sequence[int],
+        recurrence: Recurrence,
+        *,
+        rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
     ):
-        self.mixers = nnx.List([DilatedMix(inputs, d, rngs=rngs) for d in dilations])
+        mixers = [DilatedMix(inputs, d, rngs=rngs, kernels=kernels) for d in dilations]
+        self.mixers = nnx.List(mixers)
         self.recurrence = recurrence
 
     def initial_state(self, batch: int) -> State:
@@ -138,8 +140,10 @@ class Context(nnx.Module):
         return context, [*after, past]
 
 
-def build_context(cfg: ContextConfig, *, inputs: int, rngs: nnx.Rngs) -> Context:
+def build_context(
+    cfg: ContextConfig, *, inputs: int, rngs: nnx.Rngs, kernels: Kernels = PLAIN
+) -> Context:
     """Return the context network that `cfg.kind` names."""
     dilations = CONV_DILATIONS if cfg.kind is ContextKind.conv else cfg.dilations
-    recurrence = _KINDS[cfg.kind](inputs, cfg.features, rngs=rngs)
-    return Context(inputs, dilations, recurrence, rngs=rngs)
+    recurrence = _KINDS[cfg.kind](inputs, cfg.features, rngs=rngs, kernels=kernels)
+    return Context(inputs, dilations, recurrence, rngs=rngs, kernels=kernels)

@@ -15,6 +15,7 @@ from ligo_cpc_snn.config.model_schema import BridgeInput, DetectorFusion, ModelC
 from ligo_cpc_snn.models.bridge import build_bridge
 from ligo_cpc_snn.models.context import build_context
 from ligo_cpc_snn.models.encoder import build_encoder
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.models.snn import LayerTrace, SpikingNetwork
 from ligo_cpc_snn.types import FrameLogits, Spikes, State, Strain, WindowLogits
 
@@ -70,17 +71,31 @@ class Detector(nnx.Module):
     Args:
         detectors: number of detectors in the strain.
         sample_rate_hz: of the strain.
+        kernels: how it computes; none changes what it computes beyond their tolerances.
     """
 
-    def __init__(self, cfg: ModelConfig, *, detectors: int, sample_rate_hz: int, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        cfg: ModelConfig,
+        *,
+        detectors: int,
+        sample_rate_hz: int,
+        rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
+    ):
+        self.kernels = kernels
         self.shared = cfg.encoder.detectors is DetectorFusion.shared
         self.detectors = detectors
         channels = 1 if self.shared else detectors
         self.encoder = build_encoder(
-            cfg.encoder, channels=channels, sample_rate_hz=sample_rate_hz, rngs=rngs
+            cfg.encoder,
+            channels=channels,
+            sample_rate_hz=sample_rate_hz,
+            rngs=rngs,
+            kernels=kernels,
         )
         features = cfg.encoder.features
-        self.context = build_context(cfg.context, inputs=features, rngs=rngs)
+        self.context = build_context(cfg.context, inputs=features, rngs=rngs, kernels=kernels)
         self.from_context = cfg.bridge.input is BridgeInput.context
         self.bridge = build_bridge(
             cfg.bridge, features=cfg.context.features if self.from_context else features
@@ -95,6 +110,7 @@ class Detector(nnx.Module):
             detectors=detectors if self.shared else 1,
             frame_seconds=frame_seconds,
             rngs=rngs,
+            kernels=kernels,
         )
 
     def window_logits(self, frame_logits: FrameLogits) -> WindowLogits:

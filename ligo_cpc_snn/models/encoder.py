@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.model_schema import EncoderConfig, EncoderKind
 from ligo_cpc_snn.models.causal import StridedConv
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.models.multirate import MultirateEncoder, layout_of
 from ligo_cpc_snn.types import Latents, State
 
@@ -34,7 +35,7 @@ class CpcEncoder(nnx.Module):
     not share strain with what it is predicted from.
 
     Args:
-        kernels, strides: of the strided convolutions, in the order of the data.
+        lengths, strides: of the strided convolutions, in the order of the data.
         channels: detectors seen together (1 when they share the encoder).
         saturation: bound of whitened strain, so that a glitch of a thousand sigma does not
             drive every neuron; a signal's samples are far below it.
@@ -43,19 +44,21 @@ class CpcEncoder(nnx.Module):
     def __init__(
         self,
         features: int,
-        kernels: list[int],
+        lengths: list[int],
         strides: list[int],
         *,
         channels: int,
         saturation: float,
         rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
     ):
         self.frame_samples = 1
         self.saturation = saturation
         convs: list[StridedConv] = []
         inputs = channels
-        for kernel, stride in zip(kernels, strides, strict=True):
-            convs.append(StridedConv(inputs, features, kernel, stride, rngs=rngs))
+        for kernel, stride in zip(lengths, strides, strict=True):
+            conv = StridedConv(inputs, features, kernel, stride, rngs=rngs, kernels=kernels)
+            convs.append(conv)
             inputs = features
             self.frame_samples *= stride
         self.convs = nnx.List(convs)
@@ -79,22 +82,29 @@ class CpcEncoder(nnx.Module):
 
 
 def build_encoder(
-    cfg: EncoderConfig, *, channels: int, sample_rate_hz: int, rngs: nnx.Rngs
+    cfg: EncoderConfig,
+    *,
+    channels: int,
+    sample_rate_hz: int,
+    rngs: nnx.Rngs,
+    kernels: Kernels = PLAIN,
 ) -> Encoder:
     """Return the encoder that `cfg.kind` names."""
     if cfg.kind is EncoderKind.multirate:
-        return MultirateEncoder(cfg, layout_of(cfg, sample_rate_hz), channels=channels, rngs=rngs)
+        layout = layout_of(cfg, sample_rate_hz)
+        return MultirateEncoder(cfg, layout, channels=channels, rngs=rngs, kernels=kernels)
     if cfg.kind is EncoderKind.patch:
-        kernels, strides = [cfg.patch], [cfg.stride]
+        lengths, strides = [cfg.patch], [cfg.stride]
     else:
-        kernels, strides = list(cfg.conv_kernels), list(cfg.conv_strides)
+        lengths, strides = list(cfg.conv_kernels), list(cfg.conv_strides)
     return CpcEncoder(
         cfg.features,
-        kernels,
+        lengths,
         strides,
         channels=channels,
         saturation=cfg.saturation,
         rngs=rngs,
+        kernels=kernels,
     )
 
 

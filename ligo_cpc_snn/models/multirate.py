@@ -17,6 +17,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.model_schema import EncoderConfig
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
+from ligo_cpc_snn.models.products import product
 from ligo_cpc_snn.types import Latents, State
 
 ANTI_ALIAS_TAPS = 8  # per sample of the decimated strain
@@ -114,13 +116,21 @@ class MultirateEncoder(nnx.Module):
         ValueError: for several channels.
     """
 
-    def __init__(self, cfg: EncoderConfig, layout: Layout, *, channels: int, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        cfg: EncoderConfig,
+        layout: Layout,
+        *,
+        channels: int,
+        rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
+    ):
         if channels != 1:
             raise ValueError(
                 "model.encoder.kind=multirate: expected model.encoder.detectors=shared"
             )
         self.layout, self.features = layout, cfg.features
-        self.saturation = cfg.saturation
+        self.saturation, self.precision = cfg.saturation, kernels.precision
         self.frame_samples = layout.frame
         normal = nnx.initializers.variance_scaling(1.0, "fan_in", "normal")
         rank = cfg.fast_rank + cfg.slow_rank
@@ -156,7 +166,7 @@ class MultirateEncoder(nnx.Module):
         slow = self._decimate(x)
         y = jnp.concatenate([past_slow.astype(bent.dtype), slow], axis=1)
         basis = jnp.concatenate([self._fast_part(x), self._slow_part(y)], axis=-1)
-        outputs = basis @ self.mix[...].astype(bent.dtype)
+        outputs = product(basis, self.mix[...].astype(bent.dtype), self.precision)
         power = outputs[..., : self.features] ** 2 + outputs[..., self.features :] ** 2
         after = x[:, x.shape[1] - past.shape[1] :], y[:, y.shape[1] - past_slow.shape[1] :]
         return jnp.sqrt(jnp.max(power, axis=2) + 1e-6), after
@@ -193,8 +203,8 @@ class MultirateEncoder(nnx.Module):
     ) -> Float[Array, "batch frame step rank"]:
         frames = (x.shape[1] - past) // frame
         seen = _windows(x, frame, past // frame + 1, frames)
-        product = seen @ kernel.reshape(kernel.shape[0], -1)
-        return product.reshape(*product.shape[:2], *kernel.shape[1:])
+        outputs = product(seen, kernel.reshape(kernel.shape[0], -1), self.precision)
+        return outputs.reshape(*outputs.shape[:2], *kernel.shape[1:])
 
 
 def _windows(x: Array, block: int, blocks: int, count: int) -> Float[Array, "batch count seen"]:

@@ -16,7 +16,10 @@ from jaxtyping import Array, Float
 
 from ligo_cpc_snn.config.model_schema import Neuron, SnnConfig
 from ligo_cpc_snn.models.graded import LeakyUnit
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.models.lif import lif
+from ligo_cpc_snn.models.products import dot_general, product
+from ligo_cpc_snn.models.recurrence import linear_recurrence
 from ligo_cpc_snn.models.surrogate import build_surrogate
 from ligo_cpc_snn.types import FrameLogits, Spikes, State
 
@@ -35,6 +38,7 @@ class SpikingLayer(nnx.Module):
         neuron: name of a class in `spyx.nn`, or `none` for units that do not spike.
         spike: step function with a surrogate gradient.
         copies: parts of the inputs that begin with the same weights.
+        kernels: `lif` of plain LIF neurons only, `unroll` of all, `precision` of the weights.
     """
 
     def __init__(
@@ -46,10 +50,12 @@ class SpikingLayer(nnx.Module):
         *,
         copies: int = 1,
         rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
     ):
         # A few per cent of sparse input spikes must reach a threshold of 1.
         initial = nnx.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
-        self.product = nnx.Linear(inputs, width, kernel_init=initial, rngs=rngs)
+        dot, self.kernels = dot_general(kernels.precision), kernels
+        self.product = nnx.Linear(inputs, width, kernel_init=initial, dot_general=dot, rngs=rngs)
         if copies > 1:
             part = self.product.kernel[...][: inputs // copies]
             self.product.kernel[...] = jnp.tile(part, (copies, 1))
@@ -77,7 +83,7 @@ class SpikingLayer(nnx.Module):
         if type(self.neuron) is spyx.nn.LIF:
             beta = jnp.clip(self.neuron.beta[...], 0, 1)
             spikes, membrane, state = lif(
-                current, beta, state, self.neuron.threshold, self.neuron.spike
+                current, beta, state, self.neuron.threshold, self.neuron.spike, self.kernels
             )
             return LayerTrace(spikes, membrane), state
         graph, params = nnx.split(self.neuron)
@@ -86,15 +92,17 @@ class SpikingLayer(nnx.Module):
             spikes, after = nnx.merge(graph, params)(x, state)
             return after, (spikes, state[..., : self.width])
 
-        state, (spikes, membrane) = jax.lax.scan(step, state, current)
+        unroll = self.kernels.unroll
+        state, (spikes, membrane) = jax.lax.scan(step, state, current, unroll=unroll)
         return LayerTrace(spikes, membrane), state
 
 
 class LeakyReadout(nnx.Module):
     """Weighted spikes, leaked: Spyx's non-spiking `LI`, with a bias on its output."""
 
-    def __init__(self, inputs: int, decay: float, *, rngs: nnx.Rngs):
-        self.product = nnx.Linear(inputs, 1, use_bias=False, rngs=rngs)
+    def __init__(self, inputs: int, decay: float, *, rngs: nnx.Rngs, kernels: Kernels = PLAIN):
+        dot, self.kernels = dot_general(kernels.precision), kernels
+        self.product = nnx.Linear(inputs, 1, use_bias=False, dot_general=dot, rngs=rngs)
         self.leak = spyx.nn.LI((1,), beta=decay, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((1,)))
 
@@ -105,12 +113,10 @@ class LeakyReadout(nnx.Module):
         self, s_tbf: Float[Array, "time batch neuron"], state: State
     ) -> tuple[Float[Array, "time batch"], State]:
         beta = jnp.clip(self.leak.beta[...], 0, 1)
-
-        def step(v: Array, x: Array) -> tuple[Array, Array]:
-            v = beta * v + x
-            return v, v
-
-        state, v_tb1 = jax.lax.scan(step, state, self.product(s_tbf))
+        drive = self.product(s_tbf)
+        v_tb1, state = linear_recurrence(
+            jnp.broadcast_to(beta, drive.shape), drive, state, self.kernels
+        )
         return (v_tb1 + self.bias[...])[..., 0], state
 
 
@@ -121,6 +127,7 @@ class SpikingNetwork(nnx.Module):
         inputs: spike channels.
         detectors: whose channels stand side by side, for `cfg.exchangeable`.
         frame_seconds: time between frames, s.
+        kernels: how it computes.
     """
 
     def __init__(
@@ -131,15 +138,20 @@ class SpikingNetwork(nnx.Module):
         detectors: int = 1,
         frame_seconds: float,
         rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
     ):
         spike = build_surrogate(cfg.surrogate, cfg.slope)
         copies, layers = detectors if cfg.exchangeable else 1, []
         for width in cfg.widths:
-            layers.append(SpikingLayer(inputs, width, cfg.neuron, spike, copies=copies, rngs=rngs))
+            layer = SpikingLayer(
+                inputs, width, cfg.neuron, spike, copies=copies, rngs=rngs, kernels=kernels
+            )
+            layers.append(layer)
             inputs, copies = width, 1
         self.layers = nnx.List(layers)
         decay = math.exp(-frame_seconds / cfg.readout_seconds)
-        self.readout = LeakyReadout(inputs, decay, rngs=rngs)
+        self.readout = LeakyReadout(inputs, decay, rngs=rngs, kernels=kernels)
+        self.precision = kernels.precision
 
     def initial_state(self, batch: int) -> State:
         layers = [layer.initial_state(batch) for layer in self.layers]
@@ -167,7 +179,8 @@ class SpikingNetwork(nnx.Module):
         """
         channels = features.shape[-1]
         weights = self.layers[0].product.kernel[...]
-        return features @ weights[detector * channels : (detector + 1) * channels]
+        mine = weights[detector * channels : (detector + 1) * channels]
+        return product(features, mine, self.precision)
 
     def from_current(
         self, current: Float[Array, "time batch neuron"], state: State

@@ -18,6 +18,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from ligo_cpc_snn.config.schema import InfoNceConfig, Negatives
 from ligo_cpc_snn.models.detector import Representation
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
+from ligo_cpc_snn.models.products import dot_general
 
 
 class Anchors(NamedTuple):
@@ -31,13 +33,23 @@ class InfoNceHeads(nnx.Module):
     """One linear prediction per future step, and one projection of the latents."""
 
     def __init__(
-        self, cfg: InfoNceConfig, *, context_features: int, latent_features: int, rngs: nnx.Rngs
+        self,
+        cfg: InfoNceConfig,
+        *,
+        context_features: int,
+        latent_features: int,
+        rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
     ):
+        dot = dot_general(kernels.precision)
         self.steps, self.first_step = cfg.steps, cfg.first_step
         self.features, self.anchors = cfg.features, cfg.anchors
         self.reach = cfg.first_step + cfg.steps - 1
-        self.predict = nnx.Linear(context_features, cfg.steps * cfg.features, rngs=rngs)
-        self.target = nnx.Linear(latent_features, cfg.features, use_bias=False, rngs=rngs)
+        predictions = cfg.steps * cfg.features
+        self.predict = nnx.Linear(context_features, predictions, dot_general=dot, rngs=rngs)
+        self.target = nnx.Linear(
+            latent_features, cfg.features, use_bias=False, dot_general=dot, rngs=rngs
+        )
 
     def __call__(self, representation: Representation, first: Int[Array, ""]) -> Anchors:
         """Return unit predictions and targets for anchors evenly spaced from frame `first`."""

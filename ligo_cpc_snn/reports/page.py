@@ -15,6 +15,7 @@ from ligo_cpc_snn.reports import caveats, headline
 from ligo_cpc_snn.reports.figures import Plot, plots
 from ligo_cpc_snn.reports.run_files import RunFiles, read_run
 from ligo_cpc_snn.reports.theme import DARK, LIGHT, png
+from ligo_cpc_snn.stages import stage
 
 SECTIONS = ("Detection", "Event", "Data", "Spikes", "Training")
 
@@ -28,6 +29,7 @@ class Picture:
     dark: str
 
 
+@stage("report")
 def write_report(run_dir: str | Path) -> Path:
     """Write `report.html` and `figures/*.png` of a run from its saved files.
 

@@ -17,6 +17,7 @@ from ligo_cpc_snn.reports.search_figures import (
     search_plots,
 )
 from ligo_cpc_snn.reports.search_files import SearchFiles, read_search
+from ligo_cpc_snn.stages import stage
 
 # As GWOSC asks its users to: https://gwosc.org/acknowledgement/
 ACKNOWLEDGEMENT = (
@@ -26,6 +27,7 @@ ACKNOWLEDGEMENT = (
 )
 
 
+@stage("report")
 def write_search_report(output_dir: str | Path) -> Path:
     """Write `report.html` and `figures/*.png` of a search from its saved files.
 

@@ -16,6 +16,8 @@ _SETTINGS = {
     "trim_threshold": (-1, (1 << 31) - 1),
     "top_pad": (-2, 64 << 20),
 }
+# The same settings as variables, for a process that is yet to begin (scripts/launch.sh).
+VARIABLES = {f"MALLOC_{name.upper()}_": str(size) for name, (_, size) in _SETTINGS.items()}
 
 
 def keep_pages() -> str:

@@ -9,6 +9,9 @@ from typing import Any
 import jax
 from jax import monitoring
 
+from ligo_cpc_snn.memory import program_bytes
+from ligo_cpc_snn.stages import program, stage
+
 log = logging.getLogger(__name__)
 
 # JAX's names: the first event is one run of the backend's compiler or one read of the
@@ -60,11 +63,16 @@ def compile_ahead(name: str, function: Callable[..., Any], *arguments: Any) -> A
     Returns:
         The compiled function; it takes arguments of exactly these shapes and types.
     """
+    return compile_measured(name, function, *arguments)[0]
+
+
+def compile_measured(name: str, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
+    """Return what `compile_ahead` does, and the bytes it takes beside its arguments."""
     jitted = function if hasattr(function, "lower") else jax.jit(function)
     begin = time.perf_counter()
-    with CompilationCounter() as counter:
+    with stage(f"compile {name}"), CompilationCounter() as counter:
         compiled = jitted.lower(*arguments).compile()
     seconds = time.perf_counter() - begin
     origin = "from the cache" if counter.from_cache else "compiled"
     log.info("%-28s %s in %.1f s", name, origin, seconds)
-    return compiled
+    return program(name, compiled), program_bytes(compiled)

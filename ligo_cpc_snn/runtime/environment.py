@@ -17,10 +17,17 @@ import platformdirs
 
 from ligo_cpc_snn.runtime.allocator import keep_pages
 from ligo_cpc_snn.runtime.choice import Choice, choose_platform
-from ligo_cpc_snn.runtime.platforms import BACKENDS, JAX_NAMES, PlatformError, usable
-
-# Beyond JAX's own names: jax-metal speaks an older version of the plug-in interface.
-_PLATFORM_VARIABLES = {"metal": {"ENABLE_PJRT_COMPATIBILITY": "1"}}
+from ligo_cpc_snn.runtime.memory_limits import allowed_fraction
+from ligo_cpc_snn.runtime.platforms import (
+    BACKENDS,
+    JAX_NAMES,
+    PLATFORM_VARIABLES,
+    DeviceUnavailableError,
+    PlatformError,
+    jax_platforms,
+    usable,
+)
+from ligo_cpc_snn.runtime.plugins import keep_only
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class EnvironmentReport:
     unknown_flags: list[str] = field(default_factory=list)  # ours, refused by this XLA
     cache: str = "off"  # folder of compiled programs, or why there is none
     allocator: str = ""
+    plugins_set_aside: list[str] = field(default_factory=list)  # not loaded: another platform's
+    inherited: dict[str, str] = field(default_factory=dict, repr=False)  # variables before ours
 
     def line(self) -> str:
         """Return the one line for the log."""
@@ -54,19 +63,24 @@ class EnvironmentReport:
             parts.append(f"set by the user: {', '.join(own)}")
         if self.unknown_flags:
             parts.append(f"left out, unknown to this XLA: {', '.join(self.unknown_flags)}")
+        if self.plugins_set_aside:
+            parts.append(f"plug-ins not loaded: {', '.join(self.plugins_set_aside)}")
         return "; ".join(parts)
 
 
-_prepared: tuple[tuple[str, float, bool], EnvironmentReport] | None = None
+_prepared: tuple[tuple[str, float, bool, bool], EnvironmentReport] | None = None
 
 
-def prepare(platform: str, memory_fraction: float, cache: bool) -> EnvironmentReport:
+def prepare(
+    platform: str, memory_fraction: float, cache: bool, fallback: bool = False
+) -> EnvironmentReport:
     """Choose a platform and set the variables that JAX reads at its import.
 
     Args:
         platform: ``auto``, ``cpu``, ``cuda``, ``metal`` or ``mps``; LIGO_PLATFORM wins over it.
         memory_fraction: of a GPU's memory for XLA, in (0, 1]; LIGO_MEM_FRACTION wins over it.
         cache: whether compiled programs are kept on disk; LIGO_CACHE_DIR moves the folder.
+        fallback: whether a platform that is not here or does not start gives way to the CPU.
 
     Returns:
         What was chosen and set. A second call with the same arguments returns it again.
@@ -76,7 +90,7 @@ def prepare(platform: str, memory_fraction: float, cache: bool) -> EnvironmentRe
             JAX was imported before and would not see the variables.
     """
     global _prepared
-    asked = (platform, memory_fraction, cache)
+    asked = (platform, memory_fraction, cache, fallback)
     if _prepared is not None and _prepared[0] == asked:
         return _prepared[1]
     if "jax" in sys.modules:
@@ -85,12 +99,21 @@ def prepare(platform: str, memory_fraction: float, cache: bool) -> EnvironmentRe
             "late: call prepare first, and use one process for each platform"
         )
     folder, cache_state = _compiled_folder() if cache else (None, "off")
-    choice = choose_platform(platform, None if folder is None else folder.parent)
-    variables = _set(_variables(choice, memory_fraction, folder))
+    choice = choose_platform(platform, None if folder is None else folder.parent, fallback)
+    inherited = dict(os.environ)
+    set_aside = keep_only({choice.platform, *(() if choice.fell_back else jax_platforms())})
+    variables = _set(_variables(choice, memory_fraction, folder), choice.fell_back)
     if folder is not None:
         cache_state = os.environ["JAX_COMPILATION_CACHE_DIR"]
     report = EnvironmentReport(
-        choice.platform, choice.reason, variables, choice.unknown_flags, cache_state, keep_pages()
+        choice.platform,
+        choice.reason,
+        variables,
+        choice.unknown_flags,
+        cache_state,
+        keep_pages(),
+        set_aside,
+        inherited,
     )
     _prepared = asked, report
     return report
@@ -100,7 +123,7 @@ def verify_platform(report: EnvironmentReport) -> None:
     """Import JAX and check that it runs on the platform that was chosen.
 
     Raises:
-        PlatformError: it does not, with the platforms that can be tried here.
+        DeviceUnavailableError: it does not, with the platforms that can be tried here.
     """
     import jax
 
@@ -108,11 +131,11 @@ def verify_platform(report: EnvironmentReport) -> None:
     try:
         backend = jax.default_backend()
     except RuntimeError as error:
-        raise PlatformError(
+        raise DeviceUnavailableError(
             f"platform {report.platform} does not start: {error}; {_others(report.platform)}"
         ) from error
     if backend.lower() != expected:
-        raise PlatformError(
+        raise DeviceUnavailableError(
             f"platform {report.platform} was chosen, JAX runs on {backend}; "
             f"{_others(report.platform)}"
         )
@@ -158,29 +181,16 @@ def _processor() -> str:
     return hashlib.sha256(f"{machine.machine()} {features}".encode()).hexdigest()[:8]
 
 
-def _memory_fraction(asked: float) -> str:
-    own = os.environ.get("LIGO_MEM_FRACTION")
-    if own is None:
-        return str(asked)
-    try:
-        fraction = float(own)
-    except ValueError:
-        fraction = 0.0
-    if not 0 < fraction <= 1:
-        raise PlatformError(f"LIGO_MEM_FRACTION={own}: expected a number in (0, 1]")
-    return own
-
-
 def _variables(choice: Choice, memory_fraction: float, folder: Path | None) -> dict[str, str]:
     """Return what JAX and XLA shall read; the user's own values are sorted out later."""
     first = JAX_NAMES.get(choice.platform, choice.platform)
     wanted = {
         "JAX_PLATFORMS": first if first == "cpu" else f"{first},cpu",
         "JAX_THREEFRY_PARTITIONABLE": "true",
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": _memory_fraction(memory_fraction),
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": str(allowed_fraction(memory_fraction)),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_CPP_MIN_LOG_LEVEL": "1",  # warnings and errors
-        **_PLATFORM_VARIABLES.get(choice.platform, {}),
+        **PLATFORM_VARIABLES.get(choice.platform, {}),
     }
     if choice.flags:
         wanted["XLA_FLAGS"] = " ".join([*os.environ.get("XLA_FLAGS", "").split(), *choice.flags])
@@ -195,11 +205,15 @@ def _variables(choice: Choice, memory_fraction: float, folder: Path | None) -> d
     }
 
 
-def _set(wanted: dict[str, str]) -> dict[str, Variable]:
-    """Set variables that the user has not set; XLA_FLAGS holds the user's flags already."""
+def _set(wanted: dict[str, str], fell_back: bool) -> dict[str, Variable]:
+    """Set variables that the user has not set; XLA_FLAGS holds the user's flags already.
+
+    After a fallback JAX_PLATFORMS is narrowed to the CPU, which the user's own value allows.
+    """
+    ours = {"XLA_FLAGS", "JAX_PLATFORMS"} if fell_back else {"XLA_FLAGS"}
     variables = {}
     for name, value in wanted.items():
-        if name in os.environ and name != "XLA_FLAGS":
+        if name in os.environ and name not in ours:
             variables[name] = Variable(os.environ[name], "user")
             continue
         variables[name] = Variable(value, "ligo_cpc_snn")

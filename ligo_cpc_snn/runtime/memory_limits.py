@@ -1,8 +1,11 @@
 """Memory that this process may use on the host, in a container or out of it."""
 
+import os
 from pathlib import Path
 
 import psutil
+
+from ligo_cpc_snn.runtime.platforms import PlatformError
 
 # cgroup v2, then v1: the limit of a container, which psutil does not know.
 _LIMITS = (
@@ -25,6 +28,24 @@ def total_bytes() -> int:
     """Return the memory of the host or of the container, whichever is smaller."""
     total = int(psutil.virtual_memory().total)
     return min([total, *(_read(limit) for limit, _ in _LIMITS if _limited(limit))])
+
+
+def allowed_fraction(asked: float) -> float:
+    """Return the part of the memory that a run may take: LIGO_MEM_FRACTION, else the config's.
+
+    Raises:
+        PlatformError: LIGO_MEM_FRACTION is no number in (0, 1].
+    """
+    own = os.environ.get("LIGO_MEM_FRACTION")
+    if own is None:
+        return asked
+    try:
+        fraction = float(own)
+    except ValueError:
+        fraction = 0.0
+    if not 0 < fraction <= 1:
+        raise PlatformError(f"LIGO_MEM_FRACTION={own}: expected a number in (0, 1]")
+    return fraction
 
 
 def _limited(file: Path) -> bool:

@@ -14,11 +14,21 @@ ORDER = ("cuda", "mps", "metal", "cpu")
 JAX_NAMES = {"cuda": "cuda", "mps": "mps", "metal": "METAL", "cpu": "cpu"}
 # What `jax.default_backend()` answers.
 BACKENDS = {"cuda": "gpu", "mps": "mps", "metal": "metal", "cpu": "cpu"}
-_PLUGINS = {
+# Modules that JAX loads for them.
+PLUGINS = {
     "cuda": ("jax_plugins.xla_cuda13", "jax_plugins.xla_cuda12"),
     "mps": ("jax_plugins.mps",),
     "metal": ("jax_plugins.metal_plugin",),
 }
+# Beyond JAX's own names: jax-metal speaks an older version of the plug-in interface.
+PLATFORM_VARIABLES = {"metal": {"ENABLE_PJRT_COMPATIBILITY": "1"}}
+# Neither of Apple's has complex or 64-bit numbers: the CPU stays beside them.
+NEED_CPU = ("metal", "mps")
+# PyPI's page of jax-metal: 0.1.1 of 8 October 2024, jax >= 0.4.34, no release since.
+METAL_ADVICE = (
+    "jax-metal 0.1.1 of 2024, its last release, was made for jax 0.4.34 and may not drive the "
+    "jax that this package needs: jax-mps (extra mps, Python 3.12) is the plug-in that does"
+)
 _EXTRAS = {"cuda": "cuda13 or cuda12", "mps": "mps", "metal": "metal"}
 
 
@@ -27,6 +37,10 @@ class PlatformError(UserError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class DeviceUnavailableError(PlatformError):
+    """The platform is known and nothing is misspelt, but it is not here or does not start."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ def availability(platform: str) -> Availability:
     """
     if platform == "cpu":
         return Availability(True, "always there")
-    if platform not in _PLUGINS:  # such as tpu, named by JAX_PLATFORMS: JAX knows it, we do not
+    if platform not in PLUGINS:  # such as tpu, named by JAX_PLATFORMS: JAX knows it, we do not
         return Availability(True, "not checked")
     if platform in ("mps", "metal") and sys.platform != "darwin":
         return Availability(False, "needs macOS")
@@ -62,7 +76,7 @@ def availability(platform: str) -> Availability:
 
 
 def _plugin(platform: str) -> str | None:
-    for module in _PLUGINS[platform]:
+    for module in PLUGINS[platform]:
         try:
             if importlib.util.find_spec(module) is not None:
                 return module

@@ -9,12 +9,13 @@ import importlib.metadata
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ligo_cpc_snn.runtime.platforms import JAX_NAMES
+from ligo_cpc_snn.runtime.child import run_child
+from ligo_cpc_snn.runtime.platforms import JAX_NAMES, PLATFORM_VARIABLES
+from ligo_cpc_snn.runtime.plugins import find_plugins, leave_out, unneeded
 
 # The first line makes jaxlib read XLA_FLAGS, without JAX and without a device.
 _READ_FLAGS = "from jaxlib import _jax; _jax.CompileOptions()"
@@ -75,30 +76,17 @@ def _complains_about(failure: str, flag: str) -> bool:
 
 def _run(platform: str, flags: list[str]) -> str:
     """Return what went wrong in a child process that uses these flags, or nothing."""
-    code = _READ_FLAGS if platform == "cpu" else f"{_READ_FLAGS}; {_USE_DEVICE}"
+    others = unneeded(find_plugins(), [platform])
+    device = f"{leave_out(others)}; {_USE_DEVICE}"
+    code = _READ_FLAGS if platform == "cpu" else f"{_READ_FLAGS}; {device}"
     variables = {
+        **PLATFORM_VARIABLES.get(platform, {}),
         **os.environ,
         "XLA_FLAGS": " ".join(flags),
         "JAX_PLATFORMS": JAX_NAMES.get(platform, platform),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", code],
-            env=variables,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {_SECONDS:.0f} s"
-    if child.returncode == 0:
-        return ""
-    lines = [line for line in child.stderr.splitlines() if line.strip()]
-    fatal = [line for line in lines if "Unknown flag" in line]
-    return (fatal or lines[-1:] or [f"exit code {child.returncode}"])[0].strip()
+    return run_child(code, variables, _SECONDS).failure
 
 
 def _key(platform: str, flags: list[str]) -> str:

@@ -70,7 +70,7 @@ def _acquire(folder: Path, setting: str) -> FileLock:
     except Timeout as error:
         raise RunFolderError(
             f"run folder {folder} is in use by {_holder(folder)}: wait for it, stop it, or give "
-            "another name= or {setting}="
+            f"another name= or {setting}="
         ) from error
     except OSError as error:
         raise RunFolderError(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ligo_cpc_snn.config.schema import RuntimeConfig
-from ligo_cpc_snn.runtime import environment, logs
+from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
+from ligo_cpc_snn.runtime import environment, fallback, logs
 
 log = logging.getLogger(__name__)
 
@@ -17,16 +17,22 @@ INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, stopped: str) -> int:
     """Prepare the environment and do the work, which imports JAX only then.
 
+    A device that fails gives way to the CPU where `runtime.fallback` is set.
+
     Args:
         folder: of the log and, after an error, of traceback.txt; this process holds it.
-        runtime: platform, memory and log level.
+        runtime: platform, fallback, memory and log level.
         work: returns the exit code.
         stopped: what is said after Ctrl-C.
     """
     logs.setup(folder, runtime.log_level)
+    chosen: environment.EnvironmentReport | None = None
     try:
         chosen = environment.prepare(
-            runtime.platform.value, runtime.memory_fraction, runtime.compilation_cache
+            runtime.platform.value,
+            runtime.memory_fraction,
+            runtime.compilation_cache,
+            runtime.fallback,
         )
         environment.verify_platform(chosen)
         log.info(chosen.line())
@@ -34,8 +40,10 @@ def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, s
     except KeyboardInterrupt:
         log.warning(stopped)
         return INTERRUPTED
-    except Exception:
+    except Exception as error:
         # The terminal gets one line from `entry`: whoever wants more finds it here.
         with suppress(OSError):
             (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if runtime.fallback and chosen is not None:
+            fallback.go_on_with_cpu(error, chosen)  # comes back if this is not for the CPU
         raise

@@ -5,6 +5,7 @@ one length, several segments side by side, each with a state of its own that beg
 and is carried from chunk to chunk. A gap is the end of one segment and the start of another.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
@@ -15,6 +16,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float16, Float32
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
+from ligo_cpc_snn.memory import (
+    OutOfMemoryError,
+    is_out_of_memory,
+    largest_that_fits,
+    program_bytes,
+)
 from ligo_cpc_snn.search.feeding import About, Chunk, Feeder, prefetched
 from ligo_cpc_snn.search.packed import PackedSpikes
 from ligo_cpc_snn.search.side_by_side import (
@@ -25,8 +32,11 @@ from ligo_cpc_snn.search.side_by_side import (
 )
 from ligo_cpc_snn.search.throughput import Meter, Throughput
 from ligo_cpc_snn.search.trained import TrainedDetector
+from ligo_cpc_snn.stages import program
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.types import State
+
+log = logging.getLogger(__name__)
 
 AHEAD = 3  # chunks of each stream that are whitened before they are needed
 
@@ -66,6 +76,8 @@ class Engine:
         streams: segments side by side.
         psd_seconds: of strain that one PSD is measured on, s.
         keep_features: return the detectors' features, too.
+        budget_bytes: of the device, for a call of the network; fewer segments go side by side
+            where it asks for that, or the device has less after all. None: no limit.
     """
 
     def __init__(
@@ -76,6 +88,7 @@ class Engine:
         streams: int,
         psd_seconds: float,
         keep_features: bool,
+        budget_bytes: int | None = None,
     ) -> None:
         shared = detector.model.encoder.detectors is DetectorFusion.shared
         self.detector, self.streams, self.psd_seconds = detector, streams, psd_seconds
@@ -84,7 +97,8 @@ class Engine:
         self.chunk_samples = frames * detector.frame_samples
         self._params = jax.device_put(detector.params)
         self._silence = initial_state(detector)
-        self._programs: dict[int, Any] = {}
+        self._programs: dict[int, tuple[Any, int]] = {}  # with the bytes of a call
+        self._budget, self._widest = budget_bytes, 0
         self._meter = Meter()
 
     @property
@@ -143,14 +157,35 @@ class Engine:
         for chunk in chunks:
             under_way.setdefault(chunk.about.number, _Segment(chunk.about, self._silence))
         full = [chunk for chunk in chunks if chunk.frames]
-        if not full:
-            return
-        width = min(self.streams, 1 << (len(full) - 1).bit_length())
+        self._widest = self._widest or self._most_side_by_side()
+        while full:
+            together = full[: self._widest]
+            try:
+                self._advance_together(together, under_way)
+            except (jax.errors.JaxRuntimeError, MemoryError) as error:
+                self._halve(len(together), error)
+            else:
+                full = full[len(together) :]
+
+    def _halve(self, streams: int, error: Exception) -> None:
+        """Let half as many streams go side by side after a call that found no memory."""
+        if not is_out_of_memory(error):
+            raise error
+        if streams == 1:
+            raise OutOfMemoryError(
+                f"out of memory for a single stream of {self.chunk_samples} samples: lower "
+                f"chunk_seconds ({error})"
+            ) from error
+        log.warning("out of memory with %d streams side by side: going on with half", streams)
+        self._widest = streams // 2
+
+    def _advance_together(self, full: list[Chunk], under_way: dict[int, "_Segment"]) -> None:
+        width = min(self._widest, 1 << (len(full) - 1).bit_length())
         spare = width - len(full)
         owners = [under_way[chunk.about.number] for chunk in full]
         strain = np.stack([chunk.strain for chunk in full] + [0 * full[0].strain] * spare)
         states = (*(owner.state for owner in owners), *([self._silence] * spare))
-        logits, features, states = self._program(strain, states)(self._params, strain, states)
+        logits, features, states = self._program(width)[0](self._params, strain, states)
         found, kept = np.asarray(logits), None if features is None else np.asarray(features)
         for i, (chunk, owner) in enumerate(zip(full, owners, strict=True)):
             owner.state = states[i]
@@ -158,13 +193,35 @@ class Engine:
             if kept is not None:
                 owner.features.append(kept[i, :, : chunk.frames])
 
-    def _program(self, strain: np.ndarray, states: tuple[State, ...]) -> Any:
-        """Return the compiled network for this number of streams."""
-        width = len(states)
+    def _most_side_by_side(self) -> int:
+        """Return how many streams the memory has room for, at least one."""
+        if self._budget is None:
+            return self.streams
+        sizes = {*(1 << i for i in range(self.streams.bit_length())), self.streams}
+        fitted = largest_that_fits(
+            self._program, [n for n in sizes if n <= self.streams], self._budget
+        )
+        if fitted.size < self.streams or not fitted.fits(self._budget):
+            log.warning(
+                "%d of streams=%d side by side: a call of the network takes %.4g MB, %.4g MB of "
+                "the budget are left (runtime.memory_budget_gb, chunk_seconds)",
+                fitted.size,
+                self.streams,
+                fitted.needed_bytes / 1e6,
+                self._budget / 1e6,
+            )
+        return fitted.size
+
+    def _program(self, width: int) -> tuple[Any, int]:
+        """Return the compiled network for this number of streams, and the bytes it takes."""
         if width not in self._programs:
+            shape = (width, len(self.detector.detectors), self.chunk_samples)
+            strain, states = np.zeros(shape, np.float32), (self._silence,) * width
             with self._meter.compiling():
                 run = jax.jit(partial(advance_all, self.detector, self.keep_features))
-                self._programs[width] = run.lower(self._params, strain, states).compile()
+                compiled = run.lower(self._params, strain, states).compile()
+                needed = program_bytes(compiled) + strain.nbytes
+                self._programs[width] = program(f"network, {width} streams", compiled), needed
         return self._programs[width]
 
 

@@ -6,7 +6,7 @@ the network.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import jax
@@ -15,6 +15,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Shaped
 
+from ligo_cpc_snn.chunked import Chunked, chunked
+from ligo_cpc_snn.memory import OutOfMemoryError, program_bytes
 from ligo_cpc_snn.search.slide_plan import (
     Background,
     Ring,
@@ -43,10 +45,12 @@ def slide_background(
     threshold: float,
     cluster_seconds: float,
     budget_bytes: int,
+    at_a_time: int | None = None,
 ) -> Background:
     """Return the background of time slides, circular within rings and across them.
 
-    The result does not depend on the budget. Zero-lag candidates are not removed.
+    The result does not depend on the budget, but for the rounding of sums. Zero-lag candidates
+    are not removed.
 
     Args:
         detector: with one encoder per detector.
@@ -56,10 +60,12 @@ def slide_background(
         shift_seconds: least shift, longer than light travel and the network's memory.
         threshold: of the statistic; peaks above it are kept.
         cluster_seconds: a peak is the loudest within it.
-        budget_bytes: of device memory.
+        budget_bytes: of device memory; where it asks for that, or the device has less after
+            all, fewer slides go side by side.
+        at_a_time: slides side by side at most; None: as the kind of device likes it.
 
     Raises:
-        ValueError: the budget does not hold two rings and a slide.
+        OutOfMemoryError: the budget does not hold two rings and a slide.
     """
     lengths = [segment.features.shape[1] for segment in segments]
     ring_frames = round(RING_SECONDS / detector.frame_seconds)
@@ -71,11 +77,10 @@ def slide_background(
         ring_frames=ring_frames,
     )
     size = max((ring.frames for turn in turns for ring in turn.rings), default=0)
-    streams = _streams(detector, segments, turns, size, budget_bytes)
     return collect(
         segments,
         turns,
-        _runner(detector, segments, size, streams),
+        _runner(detector, segments, turns, size, budget_bytes, at_a_time),
         warm_up_frames=round(
             min(detector.warm_up_seconds, SETTLING_SECONDS) / detector.frame_seconds
         ),
@@ -86,14 +91,22 @@ def slide_background(
 
 
 def _runner(
-    detector: TrainedDetector, segments: Sequence[SlideSegment], size: int, streams: int
+    detector: TrainedDetector,
+    segments: Sequence[SlideSegment],
+    turns: Sequence[Turn],
+    size: int,
+    budget_bytes: int,
+    at_a_time: int | None,
 ) -> Callable[[Turn], Iterator[Float[np.ndarray, "slide frame"]]]:
-    """Return what runs a turn's slides, `streams` at a time; rings are padded to `size`."""
+    """Return what runs a turn's slides side by side; rings are padded to `size`."""
     graph, params = nnx.split(detector.network.snn)
-    silence = detector.network.snn.initial_state(streams)
-    start = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), silence)
+    liked = at_a_time or (STREAMS_CPU if jax.default_backend() == "cpu" else STREAMS)
+    streams = min(liked, max((len(turn.shifts) for turn in turns), default=1))
+    silence = jax.device_get(detector.network.snn.initial_state(streams))
 
     def run(turn: Turn) -> Iterator[Float[np.ndarray, "slide frame"]]:
+        room = budget_bytes - ring_bytes(detector, segments[0].features.shape[-1], size)
+        advance = _advancing(graph, CHUNK_FRAMES, len(turn.rings), size, streams, room)
         rings = [
             _currents(graph, CHUNK_FRAMES, d, params, _padded(segments, ring, d, size), turn.frames)
             for d, ring in enumerate(turn.rings)
@@ -103,14 +116,41 @@ def _runner(
             shifts = turn.shifts[i : i + streams]
             # Spare streams repeat the last slide: one program.
             full = np.asarray([*shifts, *[shifts[-1]] * (streams - len(shifts))])
-            state, logits = start, []
+            state, logits = silence, []
             for first in range(0, turn.frames, CHUNK_FRAMES):
-                begin = jnp.asarray((first - np.outer(places, full)) % turn.frames)
-                chunk, state = _advance(graph, CHUNK_FRAMES, params, rings, begin, state)
+                begin = (first - np.outer(full, places)) % turn.frames
+                chunk, state = _advanced(advance, begin, state, params, rings)
                 logits.append(chunk)
-            yield np.concatenate(logits)[: turn.frames, : len(shifts)].T
+            yield np.concatenate(logits, axis=1)[: len(shifts), : turn.frames]
 
     return run
+
+
+@lru_cache(maxsize=4)
+def _advancing(
+    graph: Any, chunk: int, detectors: int, size: int, streams: int, room_bytes: int
+) -> Chunked:
+    """Return what runs slides a chunk of frames further; its program is kept for later calls.
+
+    Args:
+        detectors, size: of the rings; another number or length is another program.
+    """
+    return chunked(partial(_advance, graph, chunk), max(room_bytes, 0), largest=streams)
+
+
+def _advanced(
+    advance: Chunked,
+    begin: Int[np.ndarray, "slide detector"],
+    state: State,
+    params: Any,
+    rings: list[Float[Array, "ring neuron"]],
+) -> tuple[Float[np.ndarray, "slide frame"], State]:
+    try:
+        return advance(begin, state, fixed=(params, rings))
+    except OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            f"time slides, beside their rings of features: {error}, or set background.slides=0"
+        ) from error
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -127,20 +167,19 @@ def _currents(
     return jax.lax.dynamic_update_slice_in_dim(current, current[:chunk], frames, 0)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def _advance(
     graph: Any,
     chunk: int,
     params: Any,
     rings: list[Float[Array, "ring neuron"]],
-    begin: Int[Array, "detector slide"],
+    begin: Int[Array, "slide detector"],
     state: State,
-) -> tuple[Float[Array, "frame slide"], State]:
+) -> tuple[Float[Array, "slide frame"], State]:
     """Run slides a chunk further; their detectors' rings are read from `begin`."""
     snn = nnx.merge(graph, params)
     turned = [
         jnp.stack([jax.lax.dynamic_slice_in_dim(ring, b, chunk) for b in row], axis=1)
-        for ring, row in zip(rings, begin, strict=True)
+        for ring, row in zip(rings, begin.T, strict=True)
     ]
     current = reduce(jnp.add, turned)
     blocks = current.reshape(-1, BLOCK_FRAMES, *current.shape[1:])
@@ -150,7 +189,7 @@ def _advance(
         return state, logits
 
     state, logits = jax.lax.scan(block, state, blocks)
-    return logits.reshape(chunk, -1), state
+    return logits.reshape(chunk, -1).T, state
 
 
 def _padded(
@@ -161,35 +200,25 @@ def _padded(
     return np.pad(np.asarray(features), ((0, missing), (0, 0)))
 
 
-def memory(detector: TrainedDetector, channels: int, ring_frames: int) -> tuple[int, int]:
-    """Return the bytes that rings take, and those of each slide that runs beside others.
+def ring_bytes(detector: TrainedDetector, channels: int, ring_frames: int) -> int:
+    """Return the bytes that the rings of a turn take: features, then currents, in float32.
 
     Args:
         channels: of one detector's features.
         ring_frames: of the longest ring.
     """
-    detectors = len(detector.detectors)
-    widths = [layer.width for layer in detector.network.snn.layers]
-    rings = 4 * (ring_frames + CHUNK_FRAMES) * (detectors * widths[0] + 2 * channels)
-    # The detectors' currents, their sum, and what the layers make of it.
-    return rings, 4 * CHUNK_FRAMES * ((detectors + 2) * widths[0] + sum(widths))
+    neurons = detector.network.snn.layers[0].width
+    each = len(detector.detectors) * neurons + 2 * channels
+    return 4 * (ring_frames + CHUNK_FRAMES) * each
 
 
-def _streams(
-    detector: TrainedDetector,
-    segments: Sequence[SlideSegment],
-    turns: Sequence[Turn],
-    size: int,
-    budget_bytes: int,
-) -> int:
-    """Return how many slides run side by side."""
-    if not turns:
-        return 1
-    rings, stream = memory(detector, segments[0].features.shape[-1], size)
-    if budget_bytes < rings + stream:
-        raise ValueError(
-            f"time slides need {rings + stream} bytes, the budget is {budget_bytes}: raise "
-            "runtime.memory_budget_gb or set background.slides=0"
-        )
-    most = STREAMS_CPU if jax.default_backend() == "cpu" else STREAMS
-    return min((budget_bytes - rings) // stream, most, max(len(t.shifts) for t in turns))
+def slides_bytes(detector: TrainedDetector, ring_frames: int, slides: int) -> int:
+    """Return the bytes that slides side by side take beside their rings, as the compiler says."""
+    graph, params = nnx.split(detector.network.snn)
+    neurons, count = detector.network.snn.layers[0].width, len(detector.detectors)
+    ring = jax.ShapeDtypeStruct((ring_frames + CHUNK_FRAMES, neurons), jnp.float32)
+    begin = jax.ShapeDtypeStruct((slides, count), jnp.int32)
+    state = detector.network.snn.initial_state(slides)
+    run = jax.jit(partial(_advance, graph, CHUNK_FRAMES))
+    compiled = run.lower(params, [ring] * count, begin, state).compile()
+    return program_bytes(compiled) + sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))

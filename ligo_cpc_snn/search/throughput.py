@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from ligo_cpc_snn.stages import stage
+
 
 class Throughput(NamedTuple):
     """Strain searched, and what it took; compilation and what the caller did are not counted.
@@ -56,7 +58,8 @@ class Meter:
         """Count what this thread does as reading."""
         began = time.thread_time()
         try:
-            yield
+            with stage("read"):
+                yield
         finally:
             self.read += time.thread_time() - began
 
@@ -65,7 +68,8 @@ class Meter:
         """Count what this thread does as whitening."""
         began = time.thread_time()
         try:
-            yield
+            with stage("whiten"):
+                yield
         finally:
             self.whiten += time.thread_time() - began
 
@@ -74,7 +78,8 @@ class Meter:
         """Count the wall clock, and the CPU time that is not the background's as the network's."""
         wall, cpu = time.perf_counter(), self._foreground()
         try:
-            yield
+            with stage("chunk"):
+                yield
         finally:
             self.wall += time.perf_counter() - wall
             self.network += self._foreground() - cpu
@@ -84,7 +89,8 @@ class Meter:
         """Take compilation, inside of `searching`, out of what is counted."""
         wall, cpu = time.perf_counter(), self._foreground()
         try:
-            yield
+            with stage("compile network"):
+                yield
         finally:
             spent = time.perf_counter() - wall
             self.compile += spent

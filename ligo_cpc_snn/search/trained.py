@@ -9,6 +9,7 @@ from flax import nnx
 
 from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.models.detector import Detector
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TrainedDetector:
         time_offset_seconds: what a trigger's time lies after the merger at the geocentre.
         warm_up_seconds: after a gap, before the statistic means what it was trained to mean.
         card: what is known about it: data, seeds, commit, numbers, limits.
+        kernels: how it computes here; no part of its file.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TrainedDetector:
     time_offset_seconds: float
     warm_up_seconds: float
     card: dict[str, Any]
+    kernels: Kernels = PLAIN
 
     @cached_property
     def _graph(self) -> nnx.GraphDef[Detector]:
@@ -49,6 +52,7 @@ class TrainedDetector:
                 detectors=len(self.detectors),
                 sample_rate_hz=self.sample_rate_hz,
                 rngs=nnx.Rngs(0),
+                kernels=self.kernels,
             )
 
         return nnx.split(nnx.eval_shape(build))[0]

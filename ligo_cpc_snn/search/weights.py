@@ -1,8 +1,8 @@
 """Trained detectors as files: `detector.safetensors` holds parameters, settings and a card.
 
 A file is a safetensors file whose one entry of metadata, `ligo_cpc_snn`, is JSON: the format's
-version, the SHA-256 of everything else, and all fields of `TrainedDetector` but its parameters.
-Parameters stand under dotted names, such as `snn.layers.0.product.kernel`.
+version, the SHA-256 of everything else, and all fields of `TrainedDetector` but its parameters
+and kernels. Parameters stand under dotted names, such as `snn.layers.0.product.kernel`.
 """
 
 import hashlib
@@ -109,7 +109,8 @@ def _stored(name: str, leaf: Any, dtype: str) -> np.ndarray:
 
 
 def _settings(detector: TrainedDetector) -> dict[str, Any]:
-    names = [field.name for field in fields(detector) if field.name not in ("model", "params")]
+    apart = ("model", "params", "kernels")
+    names = [field.name for field in fields(detector) if field.name not in apart]
     model = OmegaConf.to_container(OmegaConf.structured(detector.model), enum_to_str=True)
     return {name: getattr(detector, name) for name in names} | {"model": model}
 

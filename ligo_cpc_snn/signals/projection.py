@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from ligo_cpc_snn.signals.aligned import Parameters
+from ligo_cpc_snn.signals.double_precision import double_precision
 from ligo_cpc_snn.strain.detectors import antenna_pattern, arrival_delay
 
 Spectra = Complex[Array, "n frequency"] | Complex[np.ndarray, "n frequency"]
@@ -51,7 +52,7 @@ def project(
     Returns:
         Strain in strain/Hz; the time of t = 0 stays the geocentre's.
     """
-    with jax.enable_x64(True):
+    with double_precision():
         f = jnp.asarray(frequencies, jnp.float64)
         if times is None:
             plus, cross, delay = (

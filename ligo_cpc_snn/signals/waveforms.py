@@ -22,6 +22,7 @@ from ligo_cpc_snn.signals.approximants import (
     ripple_model,
 )
 from ligo_cpc_snn.signals.bursts import sine_gaussian
+from ligo_cpc_snn.signals.double_precision import double_precision
 from ligo_cpc_snn.signals.higher_modes import XPHM_MODES
 from ligo_cpc_snn.signals.precessing import precessing_polarizations
 
@@ -64,7 +65,7 @@ def polarizations(
     Reference: ripple (Edwards et al. 2024), compared with LAL in golden/make_lal_waveforms.py.
     """
     prepared = prepare(approximant, parameters, reference_hz, modes)
-    with jax.enable_x64(True):
+    with double_precision():
         sources = {name: jnp.asarray(values, jnp.float64) for name, values in prepared.items()}
         f = jnp.asarray(frequencies, jnp.float64)
         arguments = (reference_hz, lowest_hz, approximant, tuple(sorted(set(modes))))

@@ -6,16 +6,17 @@ mismatch of 1.2e-5 (median; at most 4.3e-4): tests/test_signals_projection.py bo
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from ligo_cpc_snn.chunked import Chunked, chunked
 from ligo_cpc_snn.conditioning.whitening import WhiteningFilter, response
 from ligo_cpc_snn.config.signals_schema import SignalsConfig
 from ligo_cpc_snn.signals.detector_spectra import Grid, Wave, whitened_spectra
+from ligo_cpc_snn.signals.double_precision import double_precision
 from ligo_cpc_snn.signals.duration import check_duration
 from ligo_cpc_snn.signals.population import draw
 from ligo_cpc_snn.signals.waveforms import DISTANCE_MPC, prepare
@@ -24,7 +25,6 @@ CHUNK = 16  # signals at a time: their spectra stay in the processor's cache
 # Right ascensions are drawn, so the Earth's rotation matters to no distribution.
 GPS = 1126259462.4  # s, GW150914
 SKY = ("right_ascension", "declination", "polarization")
-PLATFORMS_WITH_DOUBLE = ("cpu", "gpu")  # of complex128 numbers; Apple's have none
 
 
 def whitened_signals(
@@ -38,6 +38,7 @@ def whitened_signals(
     samples_before: int,
     samples_after: int,
     network_snr: float = 1.0,
+    budget_bytes: int | None = None,
 ) -> tuple[Float[np.ndarray, "count detector time"], dict[str, Float[np.ndarray, "count ..."]]]:
     """Draw sources and return their whitened strain, cropped around the merger.
 
@@ -54,6 +55,7 @@ def whitened_signals(
         sample_rate_hz: Sample rate in Hz.
         samples_before, samples_after: Length kept before and from the merger.
         network_snr: Optimal network signal-to-noise ratio.
+        budget_bytes: Memory for the signals in the making; None: as much as `CHUNK` need.
 
     Returns:
         Whitened strain, float32, shape (count, detector, samples_before + samples_after),
@@ -79,21 +81,19 @@ def whitened_signals(
     # Outside the band the response is nothing, so the waveform is not evaluated there.
     low, high = _band_indices(frequencies, filters)
     sky = {name: sources[name] for name in SKY}
-    with jax.enable_x64(True), jax.default_device(double_precision_device()):
-        compute = partial(
-            _chunk_of_signals,
-            # Times the sample rate: a sample of strain is the transform's integral over f.
-            responses=jnp.asarray(responses[:, low:high] * sample_rate_hz),
-            wave=Wave(approximant, modes, reference_hz, lowest),
-            grid=Grid(1 / signals_cfg.duration_seconds, low, high - low),
-            detectors=tuple(detectors),
-            samples=samples,
-            before=samples_before,
-            after=samples_after,
+    with double_precision():
+        run = _chunks_of_signals(
+            Wave(approximant, modes, reference_hz, lowest),
+            Grid(1 / signals_cfg.duration_seconds, low, high - low),
+            tuple(detectors),
+            (samples, samples_before, samples_after),
+            budget_bytes,
+            CHUNK,
         )
-        shape = (count, len(detectors), samples_before + samples_after)
         read = prepare(approximant, sources, reference_hz, modes)
-        strain, snr = _in_chunks(compute, read | sky, shape)
+        # Times the sample rate: a sample of strain is the transform's integral over f.
+        kept = jnp.asarray(responses[:, low:high] * sample_rate_hz)
+        strain, snr = run(read | sky, fixed=(kept,))
     network = np.sqrt(np.sum(snr**2, axis=1))
     _check_loudness(network, sources)
     strain *= (network_snr / network).astype(np.float32)[:, None, None]
@@ -102,17 +102,32 @@ def whitened_signals(
     return strain, sources | loudness
 
 
-def double_precision_device() -> jax.Device:
-    """Return the default device if it has complex and 64-bit numbers, otherwise the CPU."""
-    if jax.default_backend() in PLATFORMS_WITH_DOUBLE:
-        return jax.local_devices()[0]
-    return jax.local_devices(backend="cpu")[0]
+@lru_cache(maxsize=8)
+def _chunks_of_signals(
+    wave: Wave,
+    grid: Grid,
+    detectors: tuple[str, ...],
+    lengths: tuple[int, int, int],
+    budget_bytes: int | None,
+    largest: int,
+) -> Chunked:
+    """Return what makes signals, `largest` at a time at most; kept, so that it compiles once."""
+    samples, before, after = lengths
+    compute = partial(
+        _chunk_of_signals,
+        wave=wave,
+        grid=grid,
+        detectors=detectors,
+        samples=samples,
+        before=before,
+        after=after,
+    )
+    return chunked(compute, budget_bytes, largest=largest)
 
 
-@partial(jax.jit, static_argnames=("wave", "grid", "detectors", "samples", "before", "after"))
 def _chunk_of_signals(
-    sources: Mapping[str, Float[Array, "n"]],
     responses: Float[Array, "detector frequency"],
+    sources: Mapping[str, Float[Array, "n"]],
     *,
     wave: Wave,
     grid: Grid,
@@ -129,23 +144,6 @@ def _chunk_of_signals(
     snr = jnp.sqrt(jnp.sum(strain**2, axis=-1))
     kept = jnp.concatenate([strain[..., samples - before :], strain[..., :after]], axis=-1)
     return kept, snr.astype(jnp.float64)
-
-
-def _in_chunks(
-    compute: partial[tuple[Array, Array]],
-    sources: Mapping[str, Float[np.ndarray, "count"]],
-    shape: tuple[int, int, int],
-) -> tuple[Float[np.ndarray, "count detector time"], Float[np.ndarray, "count detector"]]:
-    """Run `compute` over chunks of one size, so that it is compiled once."""
-    count = shape[0]
-    strain, snr = np.empty(shape, np.float32), np.empty(shape[:2], np.float64)
-    size = min(CHUNK, count)
-    for start in range(0, count, size):
-        # The last chunk reaches back into the one before rather than being shorter.
-        chunk = slice(min(start, count - size), min(start, count - size) + size)
-        part = compute({name: values[chunk] for name, values in sources.items()})
-        strain[chunk], snr[chunk] = np.asarray(part[0]), np.asarray(part[1])
-    return strain, snr
 
 
 def _band_indices(

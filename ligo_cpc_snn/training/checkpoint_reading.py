@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
 from ligo_cpc_snn.training.checkpoint_manifest import check_manifest
@@ -68,11 +70,13 @@ def _read(manager: ocp.CheckpointManager, step: int, items: ocp.args.Composite) 
 
 def put_aside(manager: ocp.CheckpointManager, damaged: Iterable[int]) -> None:
     """Rename damaged checkpoints, so that training can reach and save those steps again."""
-    for step in damaged:
+    for step in damaged if jax.process_index() == 0 else ():
         folder = Path(manager.directory) / str(step)
         shutil.rmtree(folder.with_name(f"{step}.damaged"), ignore_errors=True)
         if folder.exists():
             folder.rename(folder.with_name(f"{step}.damaged"))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("damaged checkpoints are put aside")
     manager.reload()
 
 

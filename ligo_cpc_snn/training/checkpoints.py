@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from ligo_cpc_snn.config.schema import CheckpointConfig
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.checkpoint_manifest import write_manifest
 from ligo_cpc_snn.training.checkpoint_match import stored_arrays
 from ligo_cpc_snn.training.checkpoint_reading import put_aside, read_record, reason, restore_step
@@ -29,6 +30,7 @@ from ligo_cpc_snn.training.checkpoint_record import (
     make_record,
 )
 from ligo_cpc_snn.training.checkpoint_retention import SCORE, KeepLatestAndBest, ranked
+from ligo_cpc_snn.training.checkpoint_sharing import laid_out
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,7 @@ class Checkpoints:
         """Return the steps of the checkpoints on disk, oldest first."""
         return sorted(int(step) for step in self._manager.all_steps())
 
+    @stage("checkpoint")
     def save(
         self,
         step: int,
@@ -133,7 +136,7 @@ class Checkpoints:
         record = make_record(step, state, arrays, metrics, description)
         self._scores[step] = record.metrics.get(SCORE, np.nan)
         items = ocp.args.Composite(
-            state=ocp.args.StandardSave(stored_arrays(arrays)),
+            state=ocp.args.StandardSave(laid_out(stored_arrays(arrays))),
             record=ocp.args.JsonSave(encode(record)),
         )
         self._current = step

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.config.schema import InfoNceConfig, PhaseConfig
 from ligo_cpc_snn.models.detector import Detection, Detector, Representation
+from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.objectives.detection import detection_loss, firing_rates, rate_penalty
 from ligo_cpc_snn.objectives.infonce import Anchors, InfoNceHeads
 from ligo_cpc_snn.types import Batch
@@ -42,15 +43,17 @@ class Learner(nnx.Module):
         detectors: int,
         sample_rate_hz: int,
         rngs: nnx.Rngs,
+        kernels: Kernels = PLAIN,
     ):
         self.detector = Detector(
-            model, detectors=detectors, sample_rate_hz=sample_rate_hz, rngs=rngs
+            model, detectors=detectors, sample_rate_hz=sample_rate_hz, rngs=rngs, kernels=kernels
         )
         self.heads = InfoNceHeads(
             infonce,
             context_features=model.context.features,
             latent_features=model.encoder.features,
             rngs=rngs,
+            kernels=kernels,
         )
 
 
@@ -67,15 +70,28 @@ class Structure(NamedTuple):
 
 
 def create_learner(
-    model: ModelConfig, infonce: InfoNceConfig, *, detectors: int, sample_rate_hz: int, seed: int
+    model: ModelConfig,
+    infonce: InfoNceConfig,
+    *,
+    detectors: int,
+    sample_rate_hz: int,
+    seed: int,
+    kernels: Kernels = PLAIN,
 ) -> tuple[Structure, Params]:
     """Return the learner's structure and its initial parameters, strongly typed.
+
+    The parameters do not depend on `kernels`.
 
     Spyx and `jnp.full` make weakly typed leaves, with which a training step compiles
     three times.
     """
     learner = Learner(
-        model, infonce, detectors=detectors, sample_rate_hz=sample_rate_hz, rngs=nnx.Rngs(seed)
+        model,
+        infonce,
+        detectors=detectors,
+        sample_rate_hz=sample_rate_hz,
+        rngs=nnx.Rngs(seed),
+        kernels=kernels,
     )
     graph, state = nnx.split(learner)
     params = nnx.to_pure_dict(state)

@@ -5,26 +5,29 @@ noise that was mined in other noise is forgotten. Mine: the loudest noise of the
 looked for. Both depend on the step's number alone, and what is saved is what was there
 before them, so that a run that goes on does them again. The loop runs under JAX's transfer
 guard: nothing goes to the device but the next banks, from their own thread, and metrics
-leave it once per logging interval.
+leave it once per logging interval. Where a call of the device takes several steps, nothing of
+the above falls inside of it. A step that finds no memory is taken again in smaller parts.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ligo_cpc_snn.config.model_schema import BridgeConfig
 from ligo_cpc_snn.config.schema import TrainingConfig
+from ligo_cpc_snn.memory import is_out_of_memory, is_sound
 from ligo_cpc_snn.training.learner import PARTS, Params
 from ligo_cpc_snn.training.mining import Mining
 from ligo_cpc_snn.training.phases import Phase, phase_at
+from ligo_cpc_snn.training.services import Display, Recorder, Saver, Supply
 from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.validation import summarise
+from ligo_cpc_snn.training.way_back import WayBack
 from ligo_cpc_snn.types import StopRequest
 
 log = logging.getLogger(__name__)
@@ -34,39 +37,8 @@ class NonFiniteError(ArithmeticError):
     """A step met a number that is not finite."""
 
 
-@runtime_checkable
-class Saver(Protocol):
-    """What the loop needs of checkpoints."""
-
-    def save(
-        self, step: int, state: Any, metrics: Mapping[str, float], description: Mapping[str, Any]
-    ) -> bool: ...
-
-
-@runtime_checkable
-class Recorder(Protocol):
-    """What the loop needs of trackers."""
-
-    def log(self, step: int, metrics: Mapping[str, Any]) -> None: ...
-
-
-@runtime_checkable
-class Display(Protocol):
-    """What the loop needs of a progress bar."""
-
-    def update(self, step: int, phase: str, metrics: Mapping[str, float]) -> None: ...
-
-
-@runtime_checkable
-class Supply(Protocol):
-    """What the loop needs of training data: the banks of a step, always of the same shapes.
-
-    `at` returns None when it was asked to stop while it waited for them.
-    """
-
-    def at(self, step: int, stop: StopRequest) -> Any | None: ...
-
-    def renews_noise(self, step: int) -> bool: ...
+class _NoMemoryForStep(Exception):  # noqa: N818 (never leaves the loop)
+    """The call of a step raised that there is no memory."""
 
 
 @dataclass
@@ -84,6 +56,7 @@ class Loop:
         peak_memory: current peak in bytes.
         save_failure: called with the state before a non-finite step, returns where it is.
         mining: of hard noise, or None.
+        recovers: whether a step without memory is taken again in smaller parts.
     """
 
     cfg: TrainingConfig
@@ -101,8 +74,10 @@ class Loop:
     save_failure: Callable[[TrainState, str], str]
     warnings: set[str]
     mining: Mining | None = None
+    recovers: bool = True
     _last_log: tuple[int, float] = field(init=False, default=(0, 0.0))  # step, monotonic s
     _validated: tuple[int, dict[str, float]] = field(init=False, default_factory=lambda: (-1, {}))
+    _way_back: WayBack = field(init=False)
 
     def run(self, params: Params | None, restored: TrainState | None) -> tuple[TrainState, bool]:
         """Train from initial parameters, or on from a restored state.
@@ -132,30 +107,88 @@ class Loop:
             kept = {"hard": state.hard, "average": state.average}
             state = phase.begin(state.params, state.step)._replace(**kept)
             log.info("phase %s: steps %d to %d", phase.name, phase.first, phase.last)
-        while step < phase.last:
-            if step > begun and step % self.cfg.evaluate_every == 0:
-                self._evaluate(phase, state, step)
-            if step > begun and step % self.cfg.checkpoint.every_steps == 0:
-                self._save(phase, state, step)
-            banks = self.supply.at(step, self.stop)
-            if banks is None:
-                return self._stopped(phase, state, step)
-            state = self._mine(phase, state, banks, step)
-            state = phase.step(state, banks)
-            step += 1
-            self.display.update(step, phase.name, {})
-            if step % self.cfg.log_every == 0 or step == phase.last or self.stop.requested:
-                state = self._log(phase, state, step)
-            if self.stop.requested and step < self.phases[-1].last:
-                return self._stopped(phase, state, step)
+        self._way_back = WayBack(phase.copy)
+        self._way_back.keep(state, step)
+        ended = False
+        while step < phase.last and not ended:
+            try:
+                state, step, ended = self._turn(phase, state, step, begun)
+            except (jax.errors.JaxRuntimeError, MemoryError, _NoMemoryForStep) as error:
+                state, step = self._in_smaller_parts(phase, state, step, error)
+        if ended:
+            return state, False
         self._evaluate(phase, state, step)
         self._save(phase, state, step)
         return state, True
 
-    def _stopped(self, phase: Phase, state: TrainState, step: int) -> tuple[TrainState, bool]:
+    def _turn(
+        self, phase: Phase, state: TrainState, step: int, begun: int
+    ) -> tuple[TrainState, int, bool]:
+        """Do all that belongs to the next call of the step; also return whether to stop."""
+        if step > begun and step % self.cfg.evaluate_every == 0 and self._validated[0] != step:
+            self._evaluate(phase, state, step)
+            self._way_back.keep(state, step)  # or its numbers would be logged twice
+        if step > begun and step % self.cfg.checkpoint.every_steps == 0:
+            self._save(phase, state, step)
+            self._way_back.keep(state, step)
+        banks = self.supply.at(step, self.stop)
+        if banks is None:
+            return self._stopped(phase, state, step)
+        state = self._mine(phase, state, banks, step)
+        count = self._steps_at_once(phase, step)
+        try:
+            state = phase.step.advance(state, banks, count)
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise _NoMemoryForStep(str(error)) from error
+        step += count
+        self.display.update(step, phase.name, {})
+        if step % self.cfg.log_every == 0 or step == phase.last or self.stop.requested:
+            state = self._log(phase, state, step)
+            self._way_back.keep(state, step)
+        if self.stop.requested and step < self.phases[-1].last:
+            return self._stopped(phase, state, step)
+        return state, step, False
+
+    def _steps_at_once(self, phase: Phase, step: int) -> int:
+        """Return how many steps the next call takes: no interval ends inside of it."""
+        count = phase.step.per_dispatch
+        every = [self.cfg.log_every, self.cfg.evaluate_every, self.cfg.checkpoint.every_steps]
+        every += [self.mining.every] if self.mining else []
+        ends = [phase.last, *((step // n + 1) * n for n in every)]
+        changes = self.supply.changes_at(step)
+        ends += [] if changes is None else [changes]
+        return count if step + count <= min(ends) else 1
+
+    def _in_smaller_parts(
+        self, phase: Phase, state: TrainState, step: int, error: Exception
+    ) -> tuple[TrainState, int]:
+        """Return state and step to go on from when a step found no memory, with half of it asked.
+
+        Raises:
+            OutOfMemoryError: it had a single example at a time.
+            Exception: the error, where it is another.
+        """
+        of_step = isinstance(error, _NoMemoryForStep)
+        # Outside of the step it may be a step's all the same, seen when its numbers are read.
+        seen_late = not of_step and is_out_of_memory(error) and not is_sound(state)
+        if not self.recovers or not (of_step or seen_late):
+            raise (error.__cause__ or error) if of_step else error
+        before = phase.step.micro_batch
+        phase.step.halve()
+        message = (
+            f"out of memory in phase {phase.name}: micro-batches of {phase.step.micro_batch} "
+            f"examples instead of {before}, the same steps and numbers"
+        )
+        self.warnings.add(message)
+        log.warning("%s (step %d: %s)", message, step, str(error).partition("\n")[0])
+        return self._way_back.from_failure(state, step)
+
+    def _stopped(self, phase: Phase, state: TrainState, step: int) -> tuple[TrainState, int, bool]:
         log.warning("asked to stop: saving step %d", step)
         self._save(phase, state, step)
-        return state, False
+        return state, step, True
 
     def _mine(self, phase: Phase, state: TrainState, banks: Any, step: int) -> TrainState:
         """Forget hard noise that is in the banks no longer; look for more when it is time."""
@@ -240,9 +273,3 @@ class Loop:
             f"that step is in {where}; a lower training.{phase.name}.learning_rate or "
             "training.optimiser.clip_norm often helps"
         )
-
-
-def validation_numbers(windows: int, batch: int) -> list[jax.Array]:
-    """Return the numbers of the batches that hold at least `windows` examples."""
-    count = -(-windows // batch)
-    return [jax.device_put(np.int32(i)) for i in range(count)]

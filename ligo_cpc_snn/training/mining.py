@@ -5,18 +5,22 @@ loudest of them begin is put into the training state, for the next batches to dr
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from ligo_cpc_snn.chunked import in_parts
 from ligo_cpc_snn.rng import at_step
 from ligo_cpc_snn.training.learner import Params
 
 Draw = Callable[[Any, Key[Array, ""]], tuple[Array, Array]]  # -> strain, starts of a batch
 ScoreStrain = Callable[[Params, Array], Array]  # -> window logits
 MakeHard = Callable[[Array, Array], Any]  # starts, how many of them are filled
+# name, function by its number of parts, arguments -> compiled function
+Fit = Callable[[str, Callable[[int], Callable[..., Any]], tuple[Any, ...]], Callable[..., Any]]
 
 
 class Loudest(NamedTuple):
@@ -59,11 +63,18 @@ class Miner(NamedTuple):
         return Loudest(jnp.full(self.count, -jnp.inf), starts)
 
     def look(
-        self, found: Loudest, params: Params, banks: Any, step: Array, number: Array
+        self,
+        found: Loudest,
+        params: Params,
+        banks: Any,
+        step: Array,
+        number: Array,
+        parts: int = 1,
     ) -> Loudest:
-        """Score one more batch of noise and keep the loudest."""
+        """Score one more batch of noise, in `parts`, and keep the loudest."""
         strain, starts = self.draw(banks, at_step(at_step(self.key, step), number))
-        scores = jnp.concatenate([found.score, self.score(params, strain)])
+        score = in_parts(lambda part: self.score(params, part), parts)
+        scores = jnp.concatenate([found.score, score(strain)])
         # A score that is no number cannot be the loudest: the step reports its own.
         scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
         kept, rows = jax.lax.top_k(scores, self.count)
@@ -86,6 +97,8 @@ def prepare_mining(
     params: Params,
     banks: Any,
     compile_ahead: Callable[..., Callable[..., Any]],
+    jit: Callable[..., Any] = jax.jit,
+    fit: Fit | None = None,
 ) -> Mining:
     """Compile the search for hard noise, in `batches` batches.
 
@@ -93,15 +106,19 @@ def prepare_mining(
         every: steps between two searches.
         params, banks: arrays or shapes, of the kind searched with.
         compile_ahead: compiles a jitted function for arguments.
+        jit: of functions on all devices of the run.
+        fit: compiles the scoring of a batch in as few parts as fit; None: at once.
     """
     zero = jax.device_put(jnp.zeros((), jnp.int32))
     found = jax.eval_shape(miner.begin)
-    begin = compile_ahead("mining: begin", jax.jit(miner.begin))
-    forget = compile_ahead("mining: forget", jax.jit(miner.none))
-    conclude = compile_ahead("mining: conclude", jax.jit(miner.conclude), found)
-    look = compile_ahead(
-        "mining: scores", jax.jit(miner.look, donate_argnums=0), found, params, banks, zero, zero
-    )
+    begin = compile_ahead("mining: begin", jit(miner.begin))
+    forget = compile_ahead("mining: forget", jit(miner.none))
+    conclude = compile_ahead("mining: conclude", jit(miner.conclude), found)
+    name, arguments = "mining: scores", (found, params, banks, zero, zero)
+    if fit is None:
+        look = compile_ahead(name, jit(miner.look), *arguments)
+    else:
+        look = fit(name, lambda parts: partial(miner.look, parts=parts), arguments)
     numbers = [jax.device_put(jnp.asarray(i, jnp.int32)) for i in range(batches)]
 
     def search(params: Params, banks: Any, step: Array) -> Any:

@@ -31,6 +31,14 @@ from ligo_cpc_snn.types import Batch
 Sampler = Callable[..., Batch]  # (data, key, snr_min, snr_max, step=), and `hard` if mined
 
 
+Spread = Callable[[Any], Any]  # of a pytree with the examples in front
+
+
+def on_one_device(examples: Any) -> Any:
+    """Return examples that one device computes."""
+    return examples
+
+
 class MetricSums(NamedTuple):
     """Sums of the metrics of `count` steps."""
 
@@ -97,12 +105,18 @@ def batch_gradient(
     *,
     phase: PhaseConfig,
     cfg: TrainingConfig,
+    spread: Spread = on_one_device,
 ) -> Accumulated:
-    """Return loss, gradient and metrics of a batch, accumulated as `cfg` says."""
+    """Return loss, gradient and metrics of a batch, accumulated as `cfg` says.
+
+    Args:
+        spread: shares the examples of a micro-batch among devices.
+    """
     examples, _, samples = batch.strain.shape
     randomness = draw_randomness(structure, key, examples, samples, cfg.infonce)
 
     def compute(params: Params, batch: Batch, keys: Key[Array, "batch sequence"]) -> Terms:
+        batch, keys = spread((batch, keys))
         part = randomness._replace(keys=keys)
         return compute_terms(structure.learner(params), batch, part, phase, cfg.target_rate)
 
@@ -127,6 +141,7 @@ def build_phase(
     cfg: TrainingConfig,
     key: Key[Array, ""],
     hard: Any = None,
+    spread: Spread = on_one_device,
 ) -> PhaseFunctions:
     """Return the functions of a phase.
 
@@ -137,6 +152,7 @@ def build_phase(
         data: what `sample` draws from; only its shapes are used here.
         key: of the run's training stream; the step number is folded in.
         hard: shapes of mined noise, if noise is mined; it begins as zeros.
+        spread: shares the examples of a micro-batch among devices.
     """
 
     def gradient(
@@ -146,7 +162,7 @@ def build_phase(
         snr = snr_range(phase.snr, phase_step / max(phase.steps, 1))
         mined = {} if hard is None else {"hard": hard}
         batch = sample(data, of_batch, *snr, step=step, **mined)
-        got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg)
+        got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg, spread=spread)
         rate = {"learning_rate": jnp.asarray(schedule(phase_step))}
         return got._replace(metrics=_all_metrics(got, batch) | rate)
 

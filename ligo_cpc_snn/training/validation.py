@@ -10,8 +10,10 @@ from jaxtyping import Array, Float, Key
 from ligo_cpc_snn.config.schema import PhaseConfig, TrainingConfig
 from ligo_cpc_snn.objectives.infonce import infonce
 from ligo_cpc_snn.rng import at_step
-from ligo_cpc_snn.training.learner import Params, Structure, compute_terms
+from ligo_cpc_snn.training.accumulation import scan_micro_batches
+from ligo_cpc_snn.training.learner import Params, Structure, Terms, compute_terms
 from ligo_cpc_snn.training.step import Sampler, draw_randomness
+from ligo_cpc_snn.types import Batch
 
 Validate = Callable[[Params, Any, Array], dict[str, Array]]
 
@@ -22,10 +24,12 @@ def build_validation(
     phase: PhaseConfig,
     cfg: TrainingConfig,
     key: Key[Array, ""],
+    parts: int = 1,
 ) -> Validate:
     """Return `(params, banks, batch number) -> metrics per example` of one validation batch.
 
     Signals have the SNRs of the phase's end. Phases with detection give `logit` and `label` too.
+    The batch goes through the network in `parts`, which changes the memory it takes alone.
     """
 
     def validate(params: Params, banks: Any, number: Array) -> dict[str, Array]:
@@ -33,7 +37,14 @@ def build_validation(
         batch = sample(banks, of_batch, phase.snr.end_min, phase.snr.end_max)
         examples, _, samples = batch.strain.shape
         randomness = draw_randomness(structure, of_rest, examples, samples, cfg.infonce)
-        terms = compute_terms(structure.learner(params), batch, randomness, phase, cfg.target_rate)
+
+        def of_part(carry: None, part: tuple[Batch, Array]) -> tuple[None, Terms]:
+            drawn = randomness._replace(keys=part[1])
+            learner = structure.learner(params)
+            terms = compute_terms(learner, part[0], drawn, phase, cfg.target_rate)
+            return carry, terms._replace(finite=terms.loss)  # one for each example, not looked at
+
+        _, terms = scan_micro_batches(of_part, None, (batch, randomness.keys), parts)
         out = dict(terms.metrics)
         if terms.anchors is not None:
             out |= infonce(terms.anchors, examples, cfg.infonce)[1]
@@ -42,6 +53,12 @@ def build_validation(
         return out
 
     return validate
+
+
+def validation_numbers(windows: int, batch: int) -> list[jax.Array]:
+    """Return the numbers of the batches that hold at least `windows` examples."""
+    count = -(-windows // batch)
+    return [jax.device_put(np.int32(i)) for i in range(count)]
 
 
 def summarise(batches: list[dict[str, Float[np.ndarray, "batch"]]]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from ligo_cpc_snn.config.search_schema import SearchConfig, StrainInput
 from ligo_cpc_snn.config.signals_schema import MassKind, PopulationConfig, SpinKind
 from ligo_cpc_snn.evaluation.backgrounds import KINDS, first_curve
 from ligo_cpc_snn.evaluation.challenge import settings_of, stamp
-from ligo_cpc_snn.runtime.devices import memory_budget_bytes
+from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.engine import Engine
 from ligo_cpc_snn.search.inputs import opened
 from ligo_cpc_snn.search.matched.bank import build_bank, load_bank
@@ -30,6 +30,7 @@ from ligo_cpc_snn.search.triggers import Triggers, find_triggers
 from ligo_cpc_snn.strain.replacing import write_whole
 from ligo_cpc_snn.wiring.campaign_asked import MATCHED_FILTER
 from ligo_cpc_snn.wiring.campaign_slides import check_slides
+from ligo_cpc_snn.wiring.choices import prepared_search
 from ligo_cpc_snn.wiring.search import settings_of as settings_of_search
 from ligo_cpc_snn.wiring.search import wanted_of
 from ligo_cpc_snn.wiring.search_progress import Progress
@@ -42,6 +43,7 @@ MINIMAL_MATCH = 0.97
 # to 0.99 at 0.97 would need some ten times as many.
 PRECESSING_MATCH, PRECESSING_SPIN = 0.93, 0.6
 SLIDES = "slides"
+CHOICES = "choices.json"  # that a measurement began with and keeps
 
 
 class Search(NamedTuple):
@@ -76,7 +78,8 @@ def _detector(
     detector: TrainedDetector, cfg: CampaignConfig, folder: Path, cache_dir: Path
 ) -> Search:
     """Return the search of `ligo-search`, without a threshold: each local maximum is an event."""
-    base = SearchConfig(detector=detector.name)
+    asked = SearchConfig(detector=detector.name, runtime=cfg.runtime)
+    base, detector = _begun_with(folder / CHOICES, asked, detector)
     decisive = settings_of_search(base, detector)
     identity = _digest([sorted(decisive.items()), astuple(base.triggers), base.stretch_seconds])
     # One for all files: it is compiled once.
@@ -86,6 +89,7 @@ def _detector(
         streams=base.streams,
         psd_seconds=base.psd_seconds,
         keep_features=False,
+        budget_bytes=memory_room_bytes(cfg.runtime),
     )
 
     def search(strain: Path, events: Path) -> dict[str, Any]:
@@ -113,9 +117,27 @@ def _detector(
 
     def check(noise: Path) -> dict[str, Any]:
         settings = replace(base, strain=StrainInput(files=[str(noise)]))
-        return check_slides(detector, settings, cache_dir, memory_budget_bytes(cfg.runtime))
+        return check_slides(detector, settings, cache_dir, memory_room_bytes(cfg.runtime))
 
     return Search(identity, search, check)
+
+
+def _begun_with(
+    file: Path, cfg: SearchConfig, detector: TrainedDetector
+) -> tuple[SearchConfig, TrainedDetector]:
+    """Return config and detector with the choices of the measurement's first start.
+
+    Others would give its events another identity, and all files would be searched again.
+    """
+    settled, prepared, _ = prepared_search(cfg, detector, file)
+    if not file.exists():
+        kept = {
+            "streams": settled.streams,
+            "chunk_seconds": settled.chunk_seconds,
+            "precision": prepared.kernels.precision.value,
+        }
+        write_whole(file, json.dumps(kept, indent=1).encode())
+    return settled, prepared
 
 
 def _matched_filter(cfg: CampaignConfig, folder: Path) -> Search:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.memory import OutOfMemoryError
 from ligo_cpc_snn.search.consistency import slide_consistency
 from ligo_cpc_snn.search.engine import Engine, Searched
 from ligo_cpc_snn.search.feature_slides import slide_background
@@ -16,6 +17,7 @@ from ligo_cpc_snn.search.slide_plan import SlideSegment
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.triggers import find_triggers
 from ligo_cpc_snn.strain.coincidence import Coincident
+from ligo_cpc_snn.wiring.choices import slides_at_a_time
 from ligo_cpc_snn.wiring.search import wanted_of
 
 SECONDS = 2048.0  # of noise that are slid
@@ -31,7 +33,7 @@ def check_slides(
     Args:
         settings: of the search, with the file of noise.
         cache_dir: of downloads.
-        budget_bytes: of device memory, for the slides.
+        budget_bytes: of device memory, for the search or the slides.
 
     Returns:
         The fields of `Consistency`, the seconds and the threshold; or `skipped`, with why.
@@ -44,12 +46,13 @@ def check_slides(
         streams=settings.streams,
         psd_seconds=settings.psd_seconds,
         keep_features=True,
+        budget_bytes=budget_bytes,
     )
     with opened(settings.strain, wanted_of(settings, detector), cache_dir) as plan:
         parts = [part for part in engine.run(first_of(plan, SECONDS)) if part.gps.size]
     try:
         return _compared(detector, settings, parts, budget_bytes)
-    except ValueError as error:  # too little noise
+    except (ValueError, OutOfMemoryError) as error:  # too little noise, or memory for its rings
         return {"skipped": str(error)}
 
 
@@ -94,6 +97,7 @@ def _compared(
         threshold=threshold,
         cluster_seconds=cluster,
         budget_bytes=budget_bytes,
+        at_a_time=slides_at_a_time(settings.runtime, detector),
     )
     if not slid.seconds:
         raise ValueError(f"{seconds:.0f} s of noise leave no room for a slide")

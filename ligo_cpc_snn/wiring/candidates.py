@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ligo_cpc_snn.search.outputs import TriggerTable
 from ligo_cpc_snn.search.stream import Statistic
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.strain.replacing import write_whole
 from ligo_cpc_snn.strain.segments import between
@@ -37,6 +38,7 @@ def loudest(table: TriggerTable, limit: int) -> list[int]:
     return [int(row) for row in order]
 
 
+@stage("candidates")
 def write_candidates(
     path: str | Path,
     table: TriggerTable,

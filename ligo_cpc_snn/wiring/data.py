@@ -16,8 +16,11 @@ from ligo_cpc_snn.dataset.decision import Decision, keep_decision, read_decision
 from ligo_cpc_snn.dataset.generations import Generations, StreamedNoise, stream_noise
 from ligo_cpc_snn.dataset.load import Noise, load_noise, without_event
 from ligo_cpc_snn.dataset.loudness import warn_of_short_windows
+from ligo_cpc_snn.dataset.sharing import Share
 from ligo_cpc_snn.dataset.supply import FixedSupply, RefreshedSupply
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.phases import active_phases
+from ligo_cpc_snn.wiring.distributed import ONE_DEVICE, Together
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +38,42 @@ class Data(NamedTuple):
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self.supply.banks)
 
 
+@stage("banks")
 def prepare_data(
-    cfg: Config, *, cache_dir: Path, budget_bytes: int, step: int = 0, record: Path | None = None
+    cfg: Config,
+    *,
+    cache_dir: Path,
+    budget_bytes: int,
+    host_bytes: int | None = None,
+    step: int = 0,
+    record: Path | None = None,
+    together: Together = ONE_DEVICE,
+    making_bytes: int | None = None,
 ) -> Data:
     """Make the banks and put them on the device.
 
     Args:
         cache_dir: where downloads, and noise to stream, are kept.
         budget_bytes: for the banks.
+        host_bytes: for noise and banks on the host, before they are put on a device with memory
+            of its own; None: where that is the same memory.
         step: at which training begins or goes on.
         record: file of the run that keeps whether its noise streams; followed if it is there.
+        together: devices and processes; each of these makes its share of the signals.
+        making_bytes: memory for the signals in the making; None: no limit.
 
     Raises:
         BankError: the banks do not fit, or not as they did when the run began.
     """
     begun = time.monotonic()
     data = without_event(cfg.data, cfg.event)
-    noise = load_noise(data, seed=cfg.seed, cache_dir=cache_dir, budget_bytes=budget_bytes)
+    noise = load_noise(
+        data,
+        seed=cfg.seed,
+        cache_dir=cache_dir,
+        budget_bytes=budget_bytes,
+        host_bytes=host_bytes,
+    )
     signals = cfg.data.signals
     validation = build_banks(
         noise.validation,
@@ -59,9 +81,13 @@ def prepare_data(
         signals=signals.validation_bank_size,
         seed=cfg.seed,
         name="validation",
+        share=share_of(together),
+        making_bytes=making_bytes,
     )
     seconds = sum(block.seconds for block in noise.training)
-    supply, noise = _supply(cfg, noise, cache_dir / "noise", budget_bytes, step, record)
+    supply, noise = _supply(
+        cfg, noise, cache_dir / "noise", budget_bytes, step, record, together, making_bytes
+    )
     warn_of_short_windows(supply.banks.signals.strain)
     log.info(
         "banks: %.0f s of noise and %d signals to train, %.0f s and %d to validate, %.0f MB, "
@@ -73,19 +99,37 @@ def prepare_data(
         sum(x.nbytes for x in jax.tree.leaves((validation, supply.banks))) / 1e6,
         time.monotonic() - begun,
     )
-    return Data(supply, jax.device_put(validation), noise)
+    return Data(supply, together.replicate(validation), noise)
+
+
+def share_of(together: Together) -> Share:
+    """Return the share of a bank's signals that this process makes."""
+    return Share(together.index, together.count, together.gather)
 
 
 def _supply(
-    cfg: Config, noise: Noise, folder: Path, budget_bytes: int, step: int, record: Path | None
+    cfg: Config,
+    noise: Noise,
+    folder: Path,
+    budget_bytes: int,
+    step: int,
+    record: Path | None,
+    together: Together,
+    making_bytes: int | None,
 ) -> tuple[FixedSupply | RefreshedSupply, Noise]:
     """Make the first training banks; noise that streams is let go of."""
     data, signals = cfg.data, cfg.data.signals
     if not signals.refresh_steps:
         banks = build_banks(
-            noise.training, data, signals=signals.bank_size, seed=cfg.seed, name="train"
+            noise.training,
+            data,
+            signals=signals.bank_size,
+            seed=cfg.seed,
+            name="train",
+            share=share_of(together),
+            making_bytes=making_bytes,
         )
-        return FixedSupply(jax.device_put(banks)), noise
+        return FixedSupply(together.replicate(banks)), noise
     shown = signals.refresh_steps * math.floor(cfg.training.batch_size * signals.signal_fraction)
     log.info(
         "signals change every %d steps, before which %d are shown: %s",
@@ -95,12 +139,16 @@ def _supply(
     )
     streamed = _streamed(data, noise, folder, budget_bytes, record)
     blocks = noise.training if streamed is None else streamed.blocks
+    generations = Generations(
+        data, cfg.seed, blocks, streamed, share_of(together), together.replicate, making_bytes
+    )
     supply = RefreshedSupply(
-        Generations(data, cfg.seed, blocks, streamed).make,
+        generations.make,
         signals.refresh_steps,
         first=step // signals.refresh_steps,
         last_step=sum(phase.steps for phase in active_phases(cfg.training).values()),
         noise=streamed is not None,
+        finish=generations.finish,
     )
     return supply, noise._replace(training=blocks)
 

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ligo_cpc_snn.chunked import in_parts
 from ligo_cpc_snn.config.save import plain
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.dataset.sampling import build_sampler
@@ -51,8 +52,10 @@ class Timing:
     snr_max: float = SNR_MAX
 
 
-def build_lags(cfg: Config, assemble: Callable[[Params], Detector]) -> Lags:
+def build_lags(cfg: Config, assemble: Callable[[Params], Detector], parts: int = 1) -> Lags:
     """Return `(params, banks, batch number) -> lags in s`, to be compiled.
+
+    The network takes the batch in `parts`, one after the other.
 
     A lag is the time from the merger to the end of the loudest frame's strain.
     """
@@ -67,8 +70,9 @@ def build_lags(cfg: Config, assemble: Callable[[Params], Detector]) -> Lags:
         detector = assemble(params)
         keys = jax.random.split(at_step(stream(cfg.seed, "timing"), number), PLACES)
         drawn = [s(banks, k, SNR_MIN, SNR_MAX) for s, k in zip(samplers, keys, strict=True)]
-        detection, _ = detector(jnp.concatenate([batch.strain for batch in drawn]))
-        late = detection.frame_logits[:, detector.warm_up_frames :]
+        strain = jnp.concatenate([batch.strain for batch in drawn])
+        logits = in_parts(lambda part: detector(part)[0].frame_logits, parts)(strain)
+        late = logits[:, detector.warm_up_frames :]
         loudest = detector.warm_up_frames + jnp.argmax(late, axis=-1)
         mergers = jnp.repeat(jnp.asarray(places), each)
         return ((loudest + 1) * detector.frame_samples - mergers) / rate

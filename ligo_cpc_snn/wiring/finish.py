@@ -22,6 +22,7 @@ from ligo_cpc_snn.evaluation.windows import score_windows
 from ligo_cpc_snn.models.detector import Detection
 from ligo_cpc_snn.search.event import EventResult, analyse_event, measure_background
 from ligo_cpc_snn.search.stream import Statistic, statistic_of
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.training.learner import Params
 from ligo_cpc_snn.wiring.data import Data
@@ -42,6 +43,7 @@ PACKAGES = (
 )
 
 
+@stage("evaluation")
 def evaluate_windows(
     cfg: Config, functions: Functions, params: Params, data: Data, run_dir: Path
 ) -> dict[str, Any]:
@@ -111,6 +113,7 @@ def _spike_statistics(cfg: Config, detection: Detection, frame_rate: float) -> d
     }
 
 
+@stage("event")
 def run_over_event(
     cfg: Config,
     functions: Functions,

@@ -25,6 +25,7 @@ from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.weights import load_detector
 from ligo_cpc_snn.search.whitened import filter_half
 from ligo_cpc_snn.strain.files import read_strain
+from ligo_cpc_snn.wiring.choices import prepared_search
 from ligo_cpc_snn.wiring.follow_files import Arrival, Record, Stamp, Watched
 from ligo_cpc_snn.wiring.follow_strain import LiveTriggers, Pool
 from ligo_cpc_snn.wiring.follow_told import Told
@@ -54,8 +55,9 @@ def follow(cfg: SearchConfig, output_dir: Path) -> int:
             `output_dir`.
     """
     assert cfg.follow is not None
-    detector = load_detector(cfg.detector)
-    claim_followed(output_dir, identity_of(cfg, detector))
+    loaded = load_detector(cfg.detector)
+    claim_followed(output_dir, identity_of(cfg, loaded))
+    _, detector, _ = prepared_search(cfg, loaded)
     record = Record(output_dir)
     folder = Path(cfg.follow).expanduser()
     watched = Watched(folder, detector.detectors, record.done, cfg.strain.exclude)

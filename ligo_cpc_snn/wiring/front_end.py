@@ -15,6 +15,7 @@ from ligo_cpc_snn.models.multirate import MultirateEncoder, layout_of
 from ligo_cpc_snn.models.multirate_filters import filters_of
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.signals.filter_bank import choose_templates
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.learner import Params, Structure
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def begins_at_signals(cfg: Config) -> bool:
     return encoder.kind is EncoderKind.multirate and encoder.initial is InitialFilters.signals
 
 
+@stage("first filters")
 def first_filters(cfg: Config, structure: Structure, params: Params, banks: Banks) -> Params:
     """Return parameters whose encoder filters for the banked signals.
 

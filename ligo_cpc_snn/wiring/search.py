@@ -13,9 +13,10 @@ from rich.table import Table
 
 from ligo_cpc_snn.config.command_line import program
 from ligo_cpc_snn.config.model_schema import DetectorFusion
+from ligo_cpc_snn.config.runtime_schema import Precision
 from ligo_cpc_snn.config.save import plain
 from ligo_cpc_snn.config.search_schema import SearchConfig
-from ligo_cpc_snn.runtime.devices import describe_device
+from ligo_cpc_snn.runtime.devices import describe_device, memory_room_bytes
 from ligo_cpc_snn.search import outputs
 from ligo_cpc_snn.search.catalogue import KnownEvents, find_events, with_events
 from ligo_cpc_snn.search.engine import Engine
@@ -32,11 +33,14 @@ from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.weights import load_detector
 from ligo_cpc_snn.search.whitened import filter_half
 from ligo_cpc_snn.wiring.candidates import loudest, write_candidates
+from ligo_cpc_snn.wiring.choices import prepared_search
 from ligo_cpc_snn.wiring.search_around import Surroundings
 from ligo_cpc_snn.wiring.search_identity import identity_of, refuse_other
-from ligo_cpc_snn.wiring.search_progress import Progress, fingerprint
+from ligo_cpc_snn.wiring.search_progress import SETTINGS, Progress, fingerprint
 from ligo_cpc_snn.wiring.search_ranking import Ranked, rank
-from ligo_cpc_snn.wiring.search_stretches import Found, search_plan, spans_of
+from ligo_cpc_snn.wiring.search_split import adopt_parts, own_groups
+from ligo_cpc_snn.wiring.search_split_folders import PARTS
+from ligo_cpc_snn.wiring.search_stretches import Found, groups_of, search_plan, spans_of
 
 log = logging.getLogger(__name__)
 
@@ -58,18 +62,14 @@ def run_search(cfg: SearchConfig, output_dir: Path, cache_dir: Path) -> int:
     Raises:
         UserError, OSError, ValueError: as the parts say, in one line.
     """
-    detector = load_detector(cfg.detector)
-    refuse_other(output_dir, identity_of(cfg, detector))
+    loaded = load_detector(cfg.detector)
+    refuse_other(output_dir, identity_of(cfg, loaded))
+    cfg, detector, _ = prepared_search(cfg, loaded, _begun(output_dir))
     progress = Progress(output_dir / "progress", settings_of(cfg, detector))
+    adopt_parts(progress, output_dir)
     with opened(cfg.strain, wanted_of(cfg, detector), cache_dir) as plan:
         announce(plan)
-        engine = Engine(
-            detector,
-            chunk_seconds=cfg.chunk_seconds,
-            streams=cfg.streams,
-            psd_seconds=cfg.psd_seconds,
-            keep_features=cfg.background.slides > 0,
-        )
+        engine = engine_of(cfg, detector)
         progress.require_space(_kept_bytes(cfg, plan, engine))
         found = search_plan(plan, engine, progress)
         events = find_events(cfg.events_file, cfg.strain.gwosc, cache_dir, ask=not cfg.strain.files)
@@ -91,6 +91,53 @@ def run_search(cfg: SearchConfig, output_dir: Path, cache_dir: Path) -> int:
         log.info("report: %s", write_search_report(output_dir))
     _conclude(output_dir, found, ranked, progress)
     return 0
+
+
+def search_part(cfg: SearchConfig, folder: Path, cache_dir: Path) -> int:
+    """Search a part of the strain for a later search of all of it, and rank nothing.
+
+    Args:
+        cfg: with strain, and the part of it to search.
+        folder: of the part; it exists.
+        cache_dir: where downloads are kept.
+
+    Returns:
+        The exit code, 0.
+    """
+    loaded = load_detector(cfg.detector)
+    refuse_other(Path(cfg.output_dir), identity_of(cfg, loaded))
+    cfg, detector, _ = prepared_search(cfg, loaded, _begun(Path(cfg.output_dir)))
+    assert cfg.part is not None
+    progress = Progress(folder / "progress", settings_of(cfg, detector))
+    with opened(cfg.strain, wanted_of(cfg, detector), cache_dir) as plan:
+        engine = engine_of(cfg, detector)
+        own = own_groups(groups_of(plan, engine.streams), cfg.part)
+        if own:
+            search_plan(plan, engine, progress, own)
+    print(
+        f"part {cfg.part}: {len(own)} groups of strain are searched; when all parts are, the same "
+        f"command without part= puts them together in {cfg.output_dir}"
+    )
+    return 0
+
+
+def _begun(output_dir: Path) -> Path | None:
+    """Return the settings of this search where a process, or a part of it, began before."""
+    own = output_dir / "progress" / SETTINGS
+    parts = sorted((output_dir / PARTS).glob(f"*-of-*/progress/{SETTINGS}"))
+    return next((file for file in (own, *parts) if file.exists()), None)
+
+
+def engine_of(cfg: SearchConfig, detector: TrainedDetector) -> Engine:
+    """Return the engine of a search."""
+    return Engine(
+        detector,
+        chunk_seconds=cfg.chunk_seconds,
+        streams=cfg.streams,
+        psd_seconds=cfg.psd_seconds,
+        keep_features=cfg.background.slides > 0,
+        budget_bytes=memory_room_bytes(cfg.runtime),
+    )
 
 
 def wanted_of(cfg: SearchConfig, detector: TrainedDetector) -> Wanted:
@@ -119,7 +166,9 @@ def _kept_bytes(cfg: SearchConfig, plan: Plan, engine: Engine) -> int:
 
 def settings_of(cfg: SearchConfig, detector: TrainedDetector) -> dict[str, object]:
     """Return what decides the statistic, down to its last bit, beside the strain."""
-    return {
+    precision = detector.kernels.precision
+    rounded = {} if precision is Precision.float32 else {"precision": precision.value}
+    return rounded | {
         "detector": detector.name,
         "weights": fingerprint(detector)[:16],
         "psd_seconds": cfg.psd_seconds,

@@ -20,6 +20,8 @@ from ligo_cpc_snn.runtime import environment
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.runtime.task import run_task
 from ligo_cpc_snn.search.detector_files import find_detector
+from ligo_cpc_snn.wiring.search_split_folders import folder_of
+from ligo_cpc_snn.wiring.workloads import prefer_learned
 
 USUAL_PER_MONTH = 1000.0  # false alarms at which detectors are compared in one line
 
@@ -30,15 +32,19 @@ EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 def search(cfg: SearchConfig) -> int:
     """Run one search; JAX is imported only after its environment is set."""
     find_detector(cfg.detector)  # a wrong name is told at once, before a folder is made
-    with open_run_folder(Path(cfg.output_dir), setting="output_dir") as output_dir:
+    prefer_learned(cfg)
+    folder = folder_of(Path(cfg.output_dir), cfg.part)
+    with open_run_folder(folder, setting="output_dir") as output_dir:
 
         def work() -> int:
             if cfg.follow is not None:
                 from ligo_cpc_snn.wiring.follow import follow
 
                 return follow(cfg, output_dir)
-            from ligo_cpc_snn.wiring.search import run_search
+            from ligo_cpc_snn.wiring.search import run_search, search_part
 
+            if cfg.part is not None:
+                return search_part(cfg, output_dir, environment.cache_folder())
             return run_search(cfg, output_dir, environment.cache_folder())
 
         stopped = "stopped: what is done is kept, the same command continues"

@@ -107,6 +107,24 @@ class Progress:
         assert saved is not None
         return saved
 
+    def adopt(self, other: Path) -> int:
+        """Move the groups of another folder here, and return their number.
+
+        Raises:
+            ProgressError: they were searched by other settings.
+        """
+        if not (other / SETTINGS).exists():
+            return 0
+        theirs = json.loads((other / SETTINGS).read_text(encoding="utf-8"))
+        _compare(other, theirs, json.loads((self.folder / SETTINGS).read_text(encoding="utf-8")))
+        groups = sorted(other.glob("*.npz"))
+        for file in groups:
+            # A group is complete when its own file is there: it comes after its features.
+            for features in other.glob(f"{file.stem}-features-*.npy"):
+                features.replace(self.folder / features.name)
+            file.replace(self.folder / file.name)
+        return len(groups)
+
     def require_space(self, needed_bytes: int) -> None:
         """Raise ProgressError where the disk does not hold what a search will keep here.
 
@@ -155,7 +173,8 @@ def key_of(parts: Sequence[Any]) -> str:
 
 def fingerprint(detector: TrainedDetector) -> str:
     """Return the SHA-256 of all that decides a detector's numbers: its card does not."""
-    names = [field.name for field in fields(detector) if field.name not in ("params", "card")]
+    apart = ("params", "card", "kernels")
+    names = [field.name for field in fields(detector) if field.name not in apart]
     text = json.dumps({name: str(getattr(detector, name)) for name in names})
     sha = hashlib.sha256(text.encode())
     for name, leaf in sorted(named(detector.params).items()):

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import BackgroundConfig, SearchConfig
-from ligo_cpc_snn.runtime.devices import memory_budget_bytes
+from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.contributions import contributions
 from ligo_cpc_snn.search.engine import Searched
 from ligo_cpc_snn.search.false_alarms import false_alarms
@@ -22,7 +22,9 @@ from ligo_cpc_snn.search.outputs import TriggerTable, unranked
 from ligo_cpc_snn.search.slide_plan import Background, SlideSegment
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.triggers import Triggers, find_triggers
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.replacing import write_whole
+from ligo_cpc_snn.wiring.choices import slides_at_a_time
 from ligo_cpc_snn.wiring.search_progress import Progress, key_of
 from ligo_cpc_snn.wiring.search_strain_slides import joint_background
 
@@ -40,6 +42,7 @@ class Ranked(NamedTuple):
     warnings: tuple[str, ...]
 
 
+@stage("ranking")
 def rank(
     cfg: SearchConfig,
     detector: TrainedDetector,
@@ -148,6 +151,7 @@ def _contributions(
     return np.concatenate(found).astype(np.float64)
 
 
+@stage("slides")
 def _background(
     cfg: SearchConfig,
     detector: TrainedDetector,
@@ -193,7 +197,8 @@ def _of_features(
         shift_seconds=cfg.background.shift_seconds,
         threshold=threshold,
         cluster_seconds=cfg.triggers.cluster_seconds,
-        budget_bytes=memory_budget_bytes(cfg.runtime),
+        budget_bytes=memory_room_bytes(cfg.runtime),
+        at_a_time=slides_at_a_time(cfg.runtime, detector),
     )
 
 

@@ -1,20 +1,26 @@
 """The background of a detector that sees all strain jointly: its whitened strain is slid."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
+from ligo_cpc_snn.chunked import chunked
 from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.engine import Searched
 from ligo_cpc_snn.search.inputs import Plan
+from ligo_cpc_snn.search.side_by_side import advance_one, initial_state
 from ligo_cpc_snn.search.slide_plan import Background, SlideSegment
 from ligo_cpc_snn.search.strain_slides import RunStrain, slide_strain_background
-from ligo_cpc_snn.search.stream import build_advance, statistic_of
+from ligo_cpc_snn.search.stream import statistic_of
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.search.whitened import whiten_coincident
+from ligo_cpc_snn.types import State
 from ligo_cpc_snn.wiring.search_progress import Progress, write_array
 
 ROUNDING_SECONDS = 1e-6  # of GPS times
@@ -77,16 +83,25 @@ def _segment(
 
 
 def _runner(detector: TrainedDetector, cfg: SearchConfig) -> RunStrain:
-    """Return what runs streams side by side from silence."""
-    advance, params = build_advance(detector.assemble), jax.device_put(detector.params)
-    state = detector.network.initial_state(cfg.streams)
+    """Return what runs streams side by side from silence, fewer where memory asks for that."""
+    together = chunked(
+        lambda params, strain, states: jax.vmap(partial(_advance, detector, params))(
+            strain, states
+        ),
+        memory_room_bytes(cfg.runtime),
+    )
+    params = jax.device_put(detector.params)
+    silence = jax.tree.map(
+        lambda leaf: np.repeat(np.asarray(leaf)[None], cfg.streams, axis=0),
+        initial_state(detector),
+    )
     frames = max(1, round(cfg.chunk_seconds / detector.frame_seconds))
 
     def run(strain: Float[np.ndarray, "stream detector time"]) -> Float[np.ndarray, "stream frame"]:
         return statistic_of(
-            advance,
+            lambda params, strain, state: together(strain, state, fixed=(params,)),
             params,
-            state,
+            silence,
             strain,
             frame_samples=detector.frame_samples,
             chunk_samples=frames * detector.frame_samples,
@@ -95,3 +110,11 @@ def _runner(detector: TrainedDetector, cfg: SearchConfig) -> RunStrain:
         ).value
 
     return run
+
+
+def _advance(
+    detector: TrainedDetector, params: Any, strain: Float[Array, "detector time"], state: State
+) -> tuple[Float[Array, "frame"], State]:
+    """Run one stream a chunk further, with a state of its own, as the search itself does."""
+    logits, _, state = advance_one(detector, False, params, strain, state)
+    return logits, state

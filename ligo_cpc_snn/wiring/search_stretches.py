@@ -14,6 +14,7 @@ from ligo_cpc_snn.search.inputs import Plan
 from ligo_cpc_snn.search.packed import PackedSpikes
 from ligo_cpc_snn.search.record import ANALYSED, LEFT_OUT, WARM_UP, SearchedSpan
 from ligo_cpc_snn.search.throughput import Throughput
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.strain.segments import Span
 from ligo_cpc_snn.wiring import search_progress
@@ -32,10 +33,25 @@ class Found(NamedTuple):
     throughput: Throughput
 
 
-def search_plan(plan: Plan, engine: Engine, progress: search_progress.Progress) -> Found:
-    """Search every stretch of a plan, or read what was found in it before."""
-    size = STRETCHES_PER_STREAM * engine.streams
-    groups = [plan.stretches[i : i + size] for i in range(0, len(plan.stretches), size)]
+def groups_of(plan: Plan, streams: int) -> list[tuple[Span, ...]]:
+    """Return the stretches of a plan in the groups that are searched side by side."""
+    size = STRETCHES_PER_STREAM * streams
+    return [plan.stretches[i : i + size] for i in range(0, len(plan.stretches), size)]
+
+
+@stage("search")
+def search_plan(
+    plan: Plan,
+    engine: Engine,
+    progress: search_progress.Progress,
+    groups: Sequence[tuple[Span, ...]] | None = None,
+) -> Found:
+    """Search every stretch of a plan, or read what was found in it before.
+
+    Args:
+        groups: one or more of the plan's, to search these only.
+    """
+    groups = groups_of(plan, engine.streams) if groups is None else groups
     found: list[Group] = []
     with _bar() as bar:
         task = bar.add_task("", total=round(plan.seconds, 1))

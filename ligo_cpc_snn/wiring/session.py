@@ -14,21 +14,35 @@ from ligo_cpc_snn.config.save import plain, save_once
 from ligo_cpc_snn.config.schema import Config, Resume
 from ligo_cpc_snn.dataset.load import EventStrain, load_event
 from ligo_cpc_snn.reports.page import write_report
-from ligo_cpc_snn.runtime.devices import describe_device, memory_budget_bytes, peak_memory_bytes
+from ligo_cpc_snn.runtime.devices import describe_device, peak_memory_bytes
+from ligo_cpc_snn.runtime.memory_plan import MemoryPlan
+from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
 from ligo_cpc_snn.training.learner import Params, create_learner
-from ligo_cpc_snn.training.loop import Loop, validation_numbers
+from ligo_cpc_snn.training.loop import Loop
+from ligo_cpc_snn.training.phases import Room
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.set_aside import set_aside
 from ligo_cpc_snn.training.step import TrainState
 from ligo_cpc_snn.training.trackers import Trackers, build_trackers
+from ligo_cpc_snn.training.validation import validation_numbers
 from ligo_cpc_snn.wiring import finish
+from ligo_cpc_snn.wiring.choices import training_choices
 from ligo_cpc_snn.wiring.data import Data, prepare_data
 from ligo_cpc_snn.wiring.data_record import write_data_record
+from ligo_cpc_snn.wiring.distributed import ONE_DEVICE, AgreedStop, Together, all_devices
 from ligo_cpc_snn.wiring.export import export_detector
 from ligo_cpc_snn.wiring.front_end import first_filters
 from ligo_cpc_snn.wiring.functions import Functions, prepare_functions
+from ligo_cpc_snn.wiring.memory import (
+    budgets_of,
+    memory_record,
+    plan_of,
+    room_beside,
+    standing_parts,
+    tell_and_check,
+)
 from ligo_cpc_snn.wiring.qtransform import write_qtransform
 
 log = logging.getLogger(__name__)
@@ -47,9 +61,12 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
     Returns:
         Exit code: 0, or 130 when the run was asked to stop and saved its state.
     """
-    begun = time.monotonic()
-    if cfg.resume is Resume.never and (old := set_aside(run_dir / "checkpoints")):
+    begun, together = time.monotonic(), all_devices(cfg.runtime)
+    budgets = budgets_of(cfg, together)
+    anew = cfg.resume is Resume.never and together.first
+    if anew and (old := set_aside(run_dir / "checkpoints")):
         log.warning("resume=never: earlier checkpoints are now in %s", old)
+    together.wait("checkpoints of before are set aside")
     with (
         Interrupts() as stop,
         Checkpoints(run_dir / "checkpoints", cfg.training.checkpoint) as kept,
@@ -57,36 +74,52 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
     ):
         # What could end the run later is looked at before minutes are spent.
         resuming = _may_resume(cfg, kept)
-        save_once(cfg, run_dir, resuming=resuming)
         record = run_dir / "noise.json"
-        if not resuming:
+        if together.first:
+            save_once(cfg, run_dir, resuming=resuming)
+        if together.first and not resuming:
             record.unlink(missing_ok=True)  # of an attempt without a checkpoint
         event = load_event(cfg.data, cfg.event, cache_dir) if cfg.event.name else None
         data = prepare_data(
             cfg,
             cache_dir=cache_dir,
-            budget_bytes=memory_budget_bytes(cfg.runtime),
+            budget_bytes=budgets.banks,
+            host_bytes=budgets.noise,
             step=max(kept.steps(), default=0),
-            record=record,
+            record=record if together.first or resuming else None,
+            together=together,
+            making_bytes=budgets.making,
         )
         opened.enter_context(closing(data.supply))
-        structure, params = create_learner(
+        choices = training_choices(cfg)
+        structure, params = stage("model")(create_learner)(
             cfg.model,
             cfg.training.infonce,
             detectors=len(cfg.data.detectors),
             sample_rate_hz=cfg.data.sample_rate_hz,
             seed=cfg.seed,
+            kernels=choices.kernels,
         )
         if not resuming:
-            params = first_filters(cfg, structure, params, data.supply.banks)
+            params = first_filters(cfg, structure, params, together.own(data.supply.banks))
+        params = together.replicate(params)
         log.info("model: %d parameters", sum(x.size for x in jax.tree.leaves(params)))
-        if stop.requested:
+        if together.any(stop.requested):
             return INTERRUPTED
-        functions = prepare_functions(cfg, structure, params, data)
+        standing = standing_parts(cfg, data)
+        room = Room(
+            room_beside(standing, budgets, together),
+            choices.accumulation,
+            choices.steps_per_dispatch,
+        )
+        functions = prepare_functions(cfg, structure, params, data, together, room)
+        plan = plan_of(cfg, standing, functions, params, budgets)
+        tell_and_check(plan, cfg)
         log.info("ready after %.1f s", time.monotonic() - begun)
-        if stop.requested:
+        if together.any(stop.requested):
             return INTERRUPTED
-        run = Run(cfg, run_dir, data, functions, kept, build_trackers(cfg.trackers.wandb, cfg.name))
+        trackers = build_trackers(cfg.trackers.wandb, cfg.name) if together.first else Trackers([])
+        run = Run(cfg, run_dir, data, functions, kept, trackers, plan, together)
         return run.complete(params, resuming, event, stop, begun)
 
 
@@ -110,6 +143,8 @@ class Run:
     functions: Functions
     checkpoints: Checkpoints
     trackers: Trackers
+    plan: MemoryPlan
+    together: Together = ONE_DEVICE
     warnings: set[str] = field(default_factory=set)
 
     def complete(
@@ -128,8 +163,9 @@ class Run:
         try:
             state, done = self._train(params, restored, stop)
             self.checkpoints.wait()
-            if done:
+            if done and self.together.first:
                 self._conclude(state, event, begun)
+            self.together.wait("the run is concluded")
             status = "finished" if done else "interrupted"
         finally:
             self.trackers.finish(status)
@@ -144,14 +180,19 @@ class Run:
         log.info("resumed from the checkpoint of step %d", step)
         return state
 
+    @stage("training")
     def _train(
         self, params: Params, restored: TrainState | None, stop: Interrupts
     ) -> tuple[TrainState, bool]:
         cfg, phases = self.cfg, self.functions.phases
         bar = TrainingProgress(
-            phases[-1].last, cfg.training.batch_size, enabled=cfg.trackers.progress
+            phases[-1].last,
+            cfg.training.batch_size,
+            enabled=cfg.trackers.progress and self.together.first,
         )
         with bar:
+            agreed = AgreedStop(self.together, stop, bar, cfg.training.log_every)
+            several = self.together.several
             loop = Loop(
                 cfg.training,
                 cfg.model.bridge,
@@ -160,42 +201,48 @@ class Run:
                 self.data.validation,
                 self.checkpoints,
                 self.trackers,
-                bar,
-                stop,
+                agreed if several else bar,
+                agreed if several else stop,
                 _description(cfg),
                 validation_numbers(cfg.training.evaluate_windows, cfg.evaluation.batch_size),
                 peak_memory_bytes,
                 self._save_failure,
                 self.warnings,
                 self.functions.mining,
+                recovers=not several,  # another process would not know of it
             )
             return loop.run(params, restored)
 
     def _save_failure(self, state: TrainState, phase: str) -> str:
         """Keep the state before a non-finite step, beside the run's checkpoints."""
         folder = self.run_dir / "nonfinite"
-        set_aside(folder)  # of an earlier failure
+        if self.together.first:
+            set_aside(folder)  # of an earlier failure
+        self.together.wait("an earlier failure is set aside")
         with Checkpoints(folder, self.cfg.training.checkpoint) as aside:
             aside.save(int(state.step), state, {}, _description(self.cfg) | {"phase": phase})
         return str(folder)
 
+    @stage("conclusion")
     def _conclude(self, state: TrainState, event: EventStrain | None, begun: float) -> None:
         """Evaluate the last state, write the detector, metrics.json and the report."""
-        cfg, functions, params = self.cfg, self.functions, state.measured
+        cfg, functions, params = self.cfg, self.functions, self.together.own(state.measured)
+        data = self.data._replace(validation=self.together.own(self.data.validation))
         metrics: dict[str, Any] = finish.evaluate_windows(
-            cfg, functions, params, self.data, self.run_dir
+            cfg, functions, params, data, self.run_dir
         )
         if event is not None:
-            metrics |= finish.run_over_event(cfg, functions, params, self.data, event, self.run_dir)
+            metrics |= finish.run_over_event(cfg, functions, params, data, event, self.run_dir)
         metrics |= {
             "run": {"steps": int(state.step), "seconds": time.monotonic() - begun},
             "machine": describe_device(),
+            "memory": memory_record(self.plan, functions, peak_memory_bytes()),
             "versions": finish.versions(),
-            "warnings": [*sorted(self.warnings), finish.noise_caveat(cfg, self.data)],
+            "warnings": [*sorted(self.warnings), finish.noise_caveat(cfg, data)],
         }
-        export_detector(cfg, params, self.data, metrics, self.run_dir)
+        export_detector(cfg, params, data, metrics, self.run_dir)
         finish.write_metrics(self.run_dir, metrics)
-        write_data_record(self.run_dir, cfg, self.data)
+        write_data_record(self.run_dir, cfg, data)
         if event is not None:
             write_qtransform(self.run_dir, cfg, event.recorded, event.stretch, event.gps)
         page = write_report(self.run_dir)

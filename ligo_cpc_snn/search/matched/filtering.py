@@ -22,6 +22,7 @@ from ligo_cpc_snn.search.matched.templates import (
     batch_size,
     template_batches,
 )
+from ligo_cpc_snn.signals.double_precision import complex_numbers
 
 SEGMENTS_AT_ONCE = 16
 
@@ -58,9 +59,10 @@ def find_triggers(
         fresh = np.concatenate([[True], chosen[1:] > chosen[:-1]])
         for first in range(0, len(data.gps), SEGMENTS_AT_ONCE):
             rows = _rows(data, first)
-            packed, snr = _peaks(
-                data.spectra[rows], spectra, grid=grid, window=settings.window_samples
-            )
+            with complex_numbers():
+                packed, snr = _peaks(
+                    data.spectra[rows], spectra, grid=grid, window=settings.window_samples
+                )
             loud = _above(np.asarray(packed), np.asarray(snr), scale[:, rows].T, fresh, settings)
             found.append((*loud, rows, chosen))
     return _joined(found, data, grid, settings)

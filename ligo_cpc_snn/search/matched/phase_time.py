@@ -10,10 +10,10 @@ divided out, and the histogram is of one network signal-to-noise ratio).
 from dataclasses import dataclass
 from functools import lru_cache
 
-import jax
 import numpy as np
 from jaxtyping import Complex, Float
 
+from ligo_cpc_snn.signals.double_precision import double_precision
 from ligo_cpc_snn.signals.projection import network_response
 
 SAMPLES = 1_000_000
@@ -82,7 +82,7 @@ def _signals(
         "declination": np.arcsin(rng.uniform(-1, 1, n)),
         "polarization": rng.uniform(0, np.pi, n),
     }
-    with jax.enable_x64(True):
+    with double_precision():
         plus, cross, arrival = map(np.asarray, network_response(sky, detectors, GPS))
     inclination = rng.uniform(-1, 1, (n, 1))
     response = plus * (1 + inclination**2) / 2 - 1j * cross * inclination

@@ -12,6 +12,7 @@ from ligo_cpc_snn.conditioning.psd import STRAIN_SCALE
 from ligo_cpc_snn.search.matched.bank import TemplateBank
 from ligo_cpc_snn.search.matched.settings import MatchedFilterSettings
 from ligo_cpc_snn.search.matched.waveform_nodes import HIGHEST_HZ, NODES, amplitudes_and_phases
+from ligo_cpc_snn.signals.double_precision import double_precision
 from ligo_cpc_snn.signals.duration import chirp_time
 from ligo_cpc_snn.signals.interpolation import cubic_interpolation
 
@@ -105,7 +106,7 @@ class TemplateSpectra:
     def of(self, chosen: Int[np.ndarray, "template"]) -> Complex[Array, "template frequency"]:
         """Return spectra of face-on templates at 1 Gpc times `STRAIN_SCALE`, complex64."""
         amplitude, phase = (values[chosen] for values in self._values)
-        with jax.enable_x64(True):
+        with double_precision():
             return _spectra(jnp.asarray(amplitude), jnp.asarray(phase), jnp.asarray(self._position))
 
 

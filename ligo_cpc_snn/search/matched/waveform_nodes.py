@@ -14,6 +14,7 @@ from jaxtyping import Array, Complex, Float
 
 from ligo_cpc_snn.search.matched.settings import APPROXIMANT
 from ligo_cpc_snn.signals.aligned import amplitude_and_phase
+from ligo_cpc_snn.signals.double_precision import double_precision
 from ligo_cpc_snn.signals.waveforms import prepare
 from ligo_cpc_snn.strain.curves import Asd
 
@@ -39,7 +40,7 @@ def amplitudes_and_phases(
     """Return amplitude (strain/Hz, face on at 1 Gpc) and phase (rad) at the nodes, float64."""
     total = len(parameters["mass_1"])
     rows = prepare(APPROXIMANT, parameters, lowest_hz, ())
-    with jax.enable_x64(True):
+    with double_precision():
         frequencies = jnp.asarray(node_frequencies(lowest_hz), jnp.float64)
         parts = []
         for first in range(0, total, CHUNK):

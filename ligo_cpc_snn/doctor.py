@@ -1,0 +1,50 @@
+"""Examine this machine: what can compute here, what a run would take and why.
+
+Every platform and plug-in of JAX is tried by a real computation in a process of its own, so
+that a broken one takes nothing down. The exit code is 0 if a run can start, else 1.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from ligo_cpc_snn.runtime.doctor import examine
+from ligo_cpc_snn.runtime.doctor_text import lines
+
+SECONDS = 60.0  # of one trial: a plug-in may compile for some seconds, a hung one never ends
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `ligo-doctor`."""
+    options = _parser().parse_args(arguments)
+    found = examine(options.seconds)
+    if options.json:
+        print(json.dumps(found.plain(), indent=2))
+    else:
+        print("\n".join(lines(found)))
+    return 0 if found.healthy else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ligo-doctor",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=SECONDS, help=f"of one trial; default {SECONDS:g}"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number of seconds above 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
