@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 from golden import stages_data, stages_search
-from golden.stages_files import Case, load
+from golden.stages_files import TOLERANCES, Case, load
 from golden.stages_ways import DEVICES, KERNELS, check, on
 
 from ligo_cpc_snn.search import feature_slides
@@ -53,8 +53,7 @@ def test_composition(device, name, compiled):
 
 
 @pytest.mark.parametrize(
-    "way, chunk_seconds, streams",
-    [("plain", 60.0, 1), ("plain", 0.1, 3), ("all", 1.0, 2), ("bfloat16", 60.0, 1)],
+    "way, chunk_seconds, streams", [("plain", 60.0, 1), ("plain", 0.1, 3), ("all", 1.0, 2)]
 )
 def test_search(device, way, chunk_seconds, streams):
     case = only("search")
@@ -65,14 +64,19 @@ def test_search(device, way, chunk_seconds, streams):
         streams=streams,
         kernels=KERNELS[way],
     )
-    if way == "bfloat16":  # features are spikes, some of which move
-        case = case._replace(outputs=_values(case.outputs))
-        got = _values(got)
     check("search", case, got, way)
 
 
-def _values(searched):
-    return {i: found["value"] for i, found in searched.items()}
+def test_search_in_bfloat16_moves_few_spikes_and_no_usual_frame(device):
+    # Of these few neurons a moved spike changes the statistic at once, for some frames.
+    case = only("search")
+    got = stages_search.search(case.params, case.inputs, kernels=KERNELS["bfloat16"])
+    assert not np.array_equal(got[0]["value"], case.outputs[0]["value"])  # it was in bfloat16
+    for i, expected in case.outputs.items():
+        moved = np.sum(got[i]["features"] != expected["features"])
+        assert moved <= 0.01 * np.count_nonzero(expected["features"])
+        off = np.abs(got[i]["value"] - expected["value"])
+        assert np.median(off) <= TOLERANCES["search"].bfloat16 * np.abs(expected["value"]).max()
 
 
 @pytest.mark.parametrize("pieces", [1, 4, 13])

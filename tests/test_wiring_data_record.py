@@ -10,7 +10,7 @@ from ligo_cpc_snn.dataset import loudness
 from ligo_cpc_snn.reports.figures import plots
 from ligo_cpc_snn.reports.run_files import read_run
 from ligo_cpc_snn.reports.theme import LIGHT, png
-from ligo_cpc_snn.signals.whitened import _chunk_of_signals
+from ligo_cpc_snn.signals.whitened import _chunks_of_signals
 from ligo_cpc_snn.strain.segments import StrainSegment
 from ligo_cpc_snn.wiring.data import prepare_data
 from ligo_cpc_snn.wiring.data_record import write_data_record
@@ -37,9 +37,11 @@ def test_record_of_a_run_draws_every_figure_that_it_can(
     monkeypatch.setattr(loudness, "ENOUGH", 2.0)  # windows are too short for more than there is
     data = prepare_data(cfg, cache_dir=tmp_path, budget_bytes=10**9)
     assert sum("raise data.window_seconds" in message for message in caplog.messages) == 1
-    compiled = _chunk_of_signals._cache_size()
+    made = _chunks_of_signals.cache_info()
     write_data_record(tmp_path, cfg, data)
-    assert _chunk_of_signals._cache_size() == compiled  # a waveform may take minutes to compile
+    # The same chunks, compiled with the banks: a waveform may take minutes to compile.
+    assert _chunks_of_signals.cache_info().misses == made.misses
+    assert _chunks_of_signals.cache_info().hits > made.hits
     with np.load(tmp_path / "data.npz") as saved:
         arrays = dict(saved)
     assert arrays["psd_asd"].shape[:2] == (2, 2)

@@ -11,6 +11,12 @@ class ConfigError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
+def nearest(wrong: str, right: Iterable[str]) -> str | None:
+    """Return the name most like a wrong one, None when nothing is near."""
+    near = difflib.get_close_matches(wrong, sorted(right), n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
 def suggest(wrong: str, right: Iterable[str]) -> str:
     """Return a hint such as ``; did you mean x?``, empty when nothing is near.
 
@@ -21,5 +27,5 @@ def suggest(wrong: str, right: Iterable[str]) -> str:
     Returns:
         The hint, to be put at the end of a message.
     """
-    near = difflib.get_close_matches(wrong, sorted(right), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(wrong, right)
+    return f"; did you mean {near}?" if near else ""

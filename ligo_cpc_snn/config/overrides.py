@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Override, OverrideType, QuotedStrin
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from ligo_cpc_snn.config.errors import ConfigError, suggest
+from ligo_cpc_snn.config.errors import ConfigError, nearest, suggest
 from ligo_cpc_snn.config.fields import all_keys, check_value
 from ligo_cpc_snn.config.roots import TRAINING, Root
 
@@ -94,9 +94,10 @@ def check(parsed: list[Override], conf: Path, root: Root[Any] = TRAINING) -> Non
 
 
 def _check_key(key: str, value: Any, choices: dict[str, list[str]], schema: type) -> None:
-    near = suggest(key, choices)
-    if near and "." not in key and key not in all_keys(schema):
-        raise ConfigError(f"unknown key {key} (value {value}){near}")
+    keys = all_keys(schema)
+    near = nearest(key, [*choices, *keys])
+    if near in choices and "." not in key and key not in keys:
+        raise ConfigError(f"unknown key {key} (value {value}); did you mean {near}?")
     check_value(key, value, schema=schema)
 
 

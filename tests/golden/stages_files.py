@@ -38,8 +38,8 @@ TOLERANCES = {
     "snn": Tolerance(1e-5, 3e-1),
     "losses": Tolerance(1e-5, 1e-1),
     "triggers": Tolerance(1e-12),
-    "slides": Tolerance(1e-5),  # in bfloat16 other frames are peaks: see search
-    "search": Tolerance(1e-5, 3e-1),
+    "slides": Tolerance(1e-5),  # in bfloat16 other frames are peaks
+    "search": Tolerance(1e-5, 1e-2),  # bfloat16: median, and 1 % of the spikes may move
 }
 
 
