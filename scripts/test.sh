@@ -20,6 +20,8 @@ check "lint" ruff check .
 check "format" ruff format --check .
 check "types" mypy
 check "import directions" lint-imports
+check "advisories" python scripts/audit.py
+check "licences" python scripts/licences.py --check
 check "tests" pytest -n 2 --dist worksteal "$@"
 
 heading "result"

@@ -5,8 +5,9 @@ import json
 import pytest
 from tiny import tiny
 
-from ligo_cpc_snn.reports.profile_figures import event_bars, nested, profile_plots, stage_bars
+from ligo_cpc_snn.reports.profile_figures import event_bars, nested, stage_bars
 from ligo_cpc_snn.reports.profile_page import summary, tables, write_profile_report
+from ligo_cpc_snn.reports.profile_plots import profile_plots
 from ligo_cpc_snn.reports.theme import DARK, LIGHT, png
 from ligo_cpc_snn.wiring.profile import shortened
 from ligo_cpc_snn.wiring.profile_forecast import forecast

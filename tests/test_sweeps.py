@@ -61,6 +61,7 @@ def test_a_preset_of_seeds_makes_a_run_of_each_in_a_folder_of_its_own(tmp_path):
     assert sweep.sweep(runs, ["+sweep=seeds", "name=chance"]) == 3
     assert [cfg.seed for cfg in runs.configs] == [0, 1, 2, 3]
     assert [cfg.run_dir for cfg in runs.configs] == [f"multirun/chance/{i}" for i in range(4)]
+    assert {cfg.trackers.wandb.group for cfg in runs.configs} == {"sweep chance"}
     assert not list(tmp_path.glob("multirun/.exit-codes*"))
 
 

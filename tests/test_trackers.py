@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import wandb_file
 from matplotlib.figure import Figure
 
 from ligo_cpc_snn.config.schema import WandbConfig, WandbMode
@@ -16,6 +17,7 @@ from ligo_cpc_snn.training import wandb_access
 from ligo_cpc_snn.training.jsonl_tracker import JsonlTracker
 from ligo_cpc_snn.training.trackers import Trackers, build_trackers
 from ligo_cpc_snn.training.wandb_access import choose_access
+from ligo_cpc_snn.training.wandb_panels import SECTIONS, panel_name
 
 KEY = "5ec2e7" * 6 + "0123"
 
@@ -172,8 +174,29 @@ def run_once(folder: Path, resumed_step: int | None, mode: WandbMode) -> None:
     figure = Figure(figsize=(1, 1))
     figure.add_subplot().plot([0, 1])
     trackers.figure(1, "curve", figure)
-    trackers.artifact("model of test", folder / "metrics.jsonl")
+    trackers.table(1, "spikes/layers", ["layer", "rate"], [["bridge", 0.25]])
+    trackers.summary({"sensitivity/found": 0.75})
+    trackers.uses("bank of test", "bank", folder / "metrics.jsonl")
+    trackers.artifact("model of test", "model", folder / "metrics.jsonl", {"found": 0.75})
     trackers.finish("finished")
+
+
+def test_metrics_are_named_by_the_section_of_panels_they_belong_to():
+    named = {
+        "loss/total": "loss/train/total",
+        "infonce/accuracy": "cpc/train/accuracy",
+        "gradient_norm/snn": "gradients/train/snn",
+        "learning_rate": "gradients/train/learning_rate",
+        "spike_rate/snn_0": "spikes/train/snn_0",
+        "data/snr": "data/train/snr",
+        "examples_per_second": "throughput/train/examples_per_second",
+        "peak_memory_gb": "memory/train/peak_memory_gb",
+        "auc": "sensitivity/train/auc",
+        "new": "other/train/new",
+    }
+    assert {name: panel_name(name, "train") for name in named} == named
+    assert panel_name("loss/total") == "loss/total"
+    assert {x.partition("/")[0] for x in named.values()} == {*SECTIONS, "other"} - {"figures"}
 
 
 def test_offline_runs_resume_under_one_id_and_keep_no_key(tmp_path, monkeypatch, caplog):
@@ -186,10 +209,44 @@ def test_offline_runs_resume_under_one_id_and_keep_no_key(tmp_path, monkeypatch,
     stored = list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
     assert stored
     assert {path.name for path in stored} == {f"run-{run_id}.wandb"}
-    assert b"train/loss" in stored[0].read_bytes()
+    assert len(stored) == 2  # `wandb sync` joins the files of one id
+    check_session(wandb_file.records(stored[0]), run_id)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in caplog.text
+
+
+def check_session(found: list, run_id: str) -> None:
+    """What one session of `run_once` wrote, read back."""
+    (run,) = wandb_file.of_kind(found, "run")
+    assert (run.run_id, run.job_type, list(run.tags)) == (run_id, "train", ["test"])
+    assert wandb_file.items(run.config, "update")["data"] == {"detectors": ["H1"]}
+    rows = [wandb_file.items(x) for x in wandb_file.of_kind(found, "history")]
+    assert {"step": 1, "phase": "probe", "other/train/loss": 0.5}.items() <= rows[0].items()
+    assert [x["figures/curve._type"] for x in rows if "figures/curve._type" in x] == ["image-file"]
+    assert [x["spikes/layers.nrows"] for x in rows if "spikes/layers.nrows" in x] == [1]
+    last = {}
+    for part in wandb_file.of_kind(found, "summary"):
+        last |= wandb_file.items(part, "update")
+    assert last["sensitivity/found"] == 0.75
+    assert last["status"] == "finished"
+    kept = {x.type: x for x in wandb_file.of_kind(found, "artifact")}
+    assert kept["bank"].use_after_commit
+    assert not kept["model"].use_after_commit
+    assert (kept["model"].name, json.loads(kept["model"].metadata)) == (
+        "model-of-test",
+        {"found": 0.75},
+    )
+
+
+def test_a_damaged_file_of_wandb_is_not_read_as_whole(tmp_path):
+    run_once(tmp_path, None, WandbMode.offline)
+    (stored,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    body = bytearray(stored.read_bytes())
+    body[len(body) // 2] ^= 1
+    stored.write_bytes(body)
+    with pytest.raises(ValueError, match="check sum"):
+        wandb_file.records(stored)
 
 
 def test_a_refused_key_falls_back_to_offline(tmp_path, server, monkeypatch, caplog):

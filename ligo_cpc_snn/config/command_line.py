@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from omegaconf import OmegaConf
 
+from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.compose import compose_tree, config_dir, load_root, to_object
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.help import help_text
@@ -72,7 +73,7 @@ def _reported(action: Callable[[], int], errors: tuple[type[Exception], ...]) ->
         if logging.getLogger().handlers:  # the run has its log already: it goes there too
             log.error("%s", error)
         else:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {hidden(str(error))}", file=sys.stderr)
         return 1
 
 

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ligo_cpc_snn.config import checks, overrides
+from ligo_cpc_snn.config import checks, confidential, overrides
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.fields import check_value
 from ligo_cpc_snn.config.roots import TRAINING, Root
@@ -101,6 +101,7 @@ def to_object(tree: DictConfig, root: Root[T]) -> T:
     try:
         # Interpolations are resolved first, so that the walk sees values.
         plain: Any = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
+        confidential.refuse(plain)
         for key, value in plain.items():
             check_value(key, value, "the composed config", root.schema)
         config = OmegaConf.to_object(tree)

@@ -13,6 +13,8 @@ from omegaconf import OmegaConf
 from ligo_cpc_snn.config.errors import ConfigError, nearest, suggest
 from ligo_cpc_snn.config.fields import all_keys, check_value
 from ligo_cpc_snn.config.roots import TRAINING, Root
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.text import read_yaml_text
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -202,9 +204,11 @@ def _included(group: str, default: Any) -> Iterator[tuple[str, str]]:
 
 def _read(file: Path, origin: str) -> dict[str, Any]:
     try:
+        read_yaml_text(file)
         content = OmegaConf.to_container(OmegaConf.load(file)) if file.stat().st_size else {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin} is not valid YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = error.reason if isinstance(error, FileContentError) else error
+        raise ConfigError(f"{origin} is not valid YAML: {reason}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

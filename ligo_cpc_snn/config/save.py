@@ -11,6 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.schema import Config
+from ligo_cpc_snn.reading.errors import DAMAGED, FileContentError, one_line
+from ligo_cpc_snn.reading.text import read_yaml_text
 
 CONFIG_FILE = "config.yaml"
 CHANGES_FILE = "config_changes.log"
@@ -86,16 +88,23 @@ def load_saved(run_dir: str | Path) -> Config:
     """
     file = Path(run_dir) / CONFIG_FILE
     try:
-        tree = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(file))
+        text = read_yaml_text(file)
+        if "${" in text:  # ours is written resolved; another's could ask for the environment
+            raise ValueError("it has an interpolation ${...}, expected values")
+        tree = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text))
         config = OmegaConf.to_object(tree)
     except FileNotFoundError as error:
         raise ConfigError(f"{file}: there is no such file, expected a run folder") from error
-    except (OmegaConfBaseException, ValueError, yaml.YAMLError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (OmegaConfBaseException, *DAMAGED, yaml.YAMLError) as error:
+        reason = error.reason if isinstance(error, FileContentError) else _first_line(error)
         raise ConfigError(f"{file} is not a config of this version: {reason}") from error
     if not isinstance(config, Config):
         raise ConfigError(f"{file}: expected the keys of a run")
     return config
+
+
+def _first_line(error: BaseException) -> str:
+    return one_line((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def differences(before: Config, now: Config) -> list[Change]:

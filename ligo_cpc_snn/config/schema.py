@@ -190,6 +190,7 @@ class WandbConfig:
     mode: WandbMode = WandbMode.disabled
     project: str = "ligo_cpc_snn"
     entity: str | None = None
+    group: str | None = None  # shown together; a sweep of --multirun gives its runs its name
     tags: list[str] = field(default_factory=list)
 
 

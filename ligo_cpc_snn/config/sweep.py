@@ -158,4 +158,7 @@ def _with_own_folder(composed: DictConfig, root: Root[Any]) -> DictConfig:
     if not _is_given(given, root.folder) and not composed.get("part"):
         with open_dict(composed):
             composed[root.folder] = str(Path(hydra_cfg.sweep.dir) / hydra_cfg.sweep.subdir)
+    if "trackers" in composed and composed.trackers.wandb.group is None:
+        with open_dict(composed):
+            composed.trackers.wandb.group = f"sweep {Path(hydra_cfg.sweep.dir).name}"
     return composed

@@ -5,7 +5,8 @@ with attributes `start_time` and `delta_t`. Injections: 1-d datasets. Events: `t
 and `var`. `strain.files.read_strain` reads the strain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ import h5py
 import numpy as np
 from jaxtyping import Float
 
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.hdf5 import open_hdf5
 from ligo_cpc_snn.strain.segments import Span
 
 EVENT_DATASETS = ("time", "stat", "var")
@@ -21,6 +24,14 @@ SETTINGS = "settings_hash"  # attribute: what the file was made of
 SETTINGS_TEXT = "settings"  # attribute: the same in JSON
 
 Table = dict[str, Float[np.ndarray, "n"]]
+
+
+class ChallengeFileError(FileContentError):
+    """A file of the challenge is damaged or not what it should be; says which kind it is."""
+
+    def __init__(self, what: str, path: str | Path, reason: str) -> None:
+        super().__init__(f"{what} {path}", reason)
+        self.path = Path(path)
 
 
 class Events(NamedTuple):
@@ -39,23 +50,27 @@ def read_events(path: str | Path) -> Events:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Datasets are missing, of different lengths, or not finite.
+        ChallengeFileError: Datasets are missing, of different lengths, or not finite.
     """
     with _open(path, "events file") as file:
         missing = [name for name in EVENT_DATASETS if name not in file]
         if missing:
-            raise ValueError(
-                f"events file {path} has no {', '.join(missing)}: expected 1-d datasets "
-                f"{', '.join(EVENT_DATASETS)} (MLGWSC-1)"
+            raise ChallengeFileError(
+                "events file",
+                path,
+                f"has no {', '.join(missing)}: expected 1-d datasets "
+                f"{', '.join(EVENT_DATASETS)} (MLGWSC-1)",
             )
         columns = [np.asarray(file[name][()], np.float64) for name in EVENT_DATASETS]
     shapes = {column.shape for column in columns}
     if len(shapes) > 1 or columns[0].ndim != 1:
-        raise ValueError(
-            f"events file {path}: shapes {sorted(shapes)}, expected one length for all"
+        raise ChallengeFileError(
+            "events file", path, f"shapes {sorted(shapes)}, expected one length for all"
         )
     if not all(np.all(np.isfinite(column)) for column in columns):
-        raise ValueError(f"events file {path} holds numbers that are not finite: leave them out")
+        raise ChallengeFileError(
+            "events file", path, "holds numbers that are not finite: leave them out"
+        )
     return Events(*columns)
 
 
@@ -68,21 +83,23 @@ def read_injections(path: str | Path) -> tuple[Table, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: One of those is missing, or there is no injection.
+        ChallengeFileError: One of those is missing, or there is no injection.
     """
     with _open(path, "injections file") as file:
         table = {
             name: np.asarray(file[name][()], np.float64)
             for name in file
+            if isinstance(file[name], h5py.Dataset)
             if file[name].ndim == 1 and file[name].dtype.kind in "fiu"
         }
         attributes = dict(file.attrs)
     missing = [name for name in NEEDED_OF_INJECTIONS if name not in table]
     if missing or not table["tc"].size:
         what = f"has no {', '.join(missing)}" if missing else "holds no injection"
-        raise ValueError(
-            f"injections file {path} {what}: expected 1-d datasets "
-            f"{', '.join(NEEDED_OF_INJECTIONS)} (MLGWSC-1)"
+        raise ChallengeFileError(
+            "injections file",
+            path,
+            f"{what}: expected 1-d datasets {', '.join(NEEDED_OF_INJECTIONS)} (MLGWSC-1)",
         )
     return table, attributes
 
@@ -147,16 +164,23 @@ def stamp(path: str | Path, settings: str) -> None:
 
 def _span(dataset: h5py.Dataset) -> Span:
     start = float(dataset.attrs["start_time"])
-    return start, start + dataset.size * float(dataset.attrs["delta_t"])
+    end = start + dataset.size * float(dataset.attrs["delta_t"])
+    if not -np.inf < start <= end < np.inf:  # NaN, too
+        raise ValueError(f"{dataset.name} lasts from {start} to {end}")
+    return start, end
 
 
-def _open(path: str | Path, what: str) -> h5py.File:
+@contextmanager
+def _open(path: str | Path, what: str) -> Iterator[h5py.File]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{what} {path}: no such file")
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{what} {path}: no HDF5 file, or damaged ({error})") from error
+        with open_hdf5(path) as file:
+            yield file
+    except ChallengeFileError:
+        raise
+    except FileContentError as error:
+        raise ChallengeFileError(what, path, f"no HDF5 file, or {error.reason}") from error
 
 
 def _write_table(path: str | Path, table: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:

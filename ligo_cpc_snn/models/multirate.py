@@ -9,7 +9,7 @@ and summed, so that its amplitude does not depend on the signal's phase.
 All of it is matrix products over whole frames, and real.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -207,8 +207,11 @@ class MultirateEncoder(nnx.Module):
         return outputs.reshape(*outputs.shape[:2], *kernel.shape[1:])
 
 
-def _windows(x: Array, block: int, blocks: int, count: int) -> Float[Array, "batch count seen"]:
-    """Return `count` windows of `blocks` blocks, each a block later than the one before."""
+def _windows(x: Array, block: int, blocks: int, count: Any) -> Float[Array, "batch count seen"]:
+    """Return `count` windows of `blocks` blocks, each a block later than the one before.
+
+    `count` is a number, or the symbol that `jax.export` has for one.
+    """
     cut = x.reshape(x.shape[0], -1, block)
     return jnp.concatenate([cut[:, i : i + count] for i in range(blocks)], axis=-1)
 

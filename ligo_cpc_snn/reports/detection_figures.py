@@ -11,9 +11,10 @@ from matplotlib.ticker import PercentFormatter
 from ligo_cpc_snn.reports.theme import LIGHT, Theme, blank, themed
 
 
-def _fraction_above(
+def fraction_above(
     scores: Float[np.ndarray, " n"], thresholds: Float[np.ndarray, " m"]
 ) -> Float[np.ndarray, " m"]:
+    """Return the fraction of scores above each threshold."""
     ordered = np.sort(scores)
     return 1 - np.searchsorted(ordered, thresholds, side="right") / ordered.size
 
@@ -44,12 +45,12 @@ def roc_curves(
     axes = figure.subplots()
     count = len(noise_scores)
     thresholds = np.unique(noise_scores)[::-1]
-    false = _fraction_above(noise_scores, thresholds)
+    false = fraction_above(noise_scores, thresholds)
     keep = false > 0
     grid = np.geomspace(1 / count, 1, 200)
     axes.plot(grid, grid, color=theme.noise, linestyle=":", linewidth=1.2, label="chance")
     for index, colour in enumerate(theme.ramp_colours(len(snrs))):
-        found = _fraction_above(signal_scores[index], thresholds)
+        found = fraction_above(signal_scores[index], thresholds)
         area = f"  {area_text(areas[index]['value']):>7}" if index < len(areas) else ""
         label = f"{snrs[index]:>4g}{area}"
         # "post": what a rate allows is what the last threshold within it finds.

@@ -79,7 +79,7 @@ def _whitened(axes: Axes, event: Arrays, theme: Theme) -> None:
     start = float(event["whitened_gps_start"]) - float(event["event_gps"])
     time = start + np.arange(event["whitened"].shape[1]) / rate
     near = (time > -0.2) & (time < 0.1)
-    names = _names(event)
+    names = detector_names(event)
     if not near.any():
         note(axes, "the whitened strain saved does not cover the event", x=0.02, y=0.5)
     else:
@@ -96,7 +96,8 @@ def _whitened(axes: Axes, event: Arrays, theme: Theme) -> None:
     axes.set_title("Whitened strain")
 
 
-def _names(event: Arrays) -> list[str]:
+def detector_names(event: Arrays) -> list[str]:
+    """Return the detectors of the whitened strain; numbers where the file does not name them."""
     count = len(event["whitened"])
     names = [str(name) for name in event.get("detectors", np.array([]))]
     return names if len(names) == count else [f"detector {i + 1}" for i in range(count)]

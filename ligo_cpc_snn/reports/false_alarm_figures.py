@@ -34,7 +34,7 @@ def inverse_far(
         names: of the catalogue's events among them, otherwise empty.
         searched_seconds, background_seconds: live times, s.
     """
-    size, unit = _unit(background_seconds)
+    size, unit = time_unit(background_seconds)
     ifar = ifar_years * YEAR / size
     order = np.argsort(ifar)
     ifar, extrapolated, loudest = ifar[order], extrapolated[order], loudest[order]
@@ -76,7 +76,8 @@ def inverse_far(
     return figure
 
 
-def _unit(seconds: float) -> tuple[float, str]:
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Return the largest unit of time, in s, that a time has one of, and its name."""
     return next((u for u in UNITS if seconds >= u[0]), UNITS[-1])
 
 

@@ -4,9 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from ligo_cpc_snn.reports import data_figures, glitch_figures, panels, quality_figures
+from ligo_cpc_snn.reports import (
+    data_figures,
+    glitch_figures,
+    live_detection,
+    live_training,
+    panels,
+    quality_figures,
+)
 from ligo_cpc_snn.reports import detection_figures as detection
 from ligo_cpc_snn.reports import event_figures as events
 from ligo_cpc_snn.reports import spike_figures as spikes
@@ -17,13 +25,14 @@ from ligo_cpc_snn.reports.theme import Theme
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of the report, drawn when asked for."""
+    """A figure of the report, drawn when asked for: as a picture, interactive, or both."""
 
     name: str  # of its file
     section: str
     title: str
     caption: str
-    draw: Callable[[Theme], Figure]
+    draw: Callable[[Theme], Figure] | None
+    live: Callable[[], go.Figure] | None = None
 
 
 def plots(files: RunFiles) -> list[Plot]:
@@ -42,6 +51,7 @@ def _detection(files: RunFiles) -> Iterator[Plot]:
             "Fraction of injected signals above the threshold that noise windows exceed at the "
             "stated rate. Bands are 95 % intervals of the number of signals found.",
             lambda theme: detection.efficiency_curves(measured["snrs"], curves, theme=theme),
+            lambda: live_detection.efficiency(measured["snrs"], curves),
         )  # fmt: skip
     if not scores:
         return
@@ -53,6 +63,7 @@ def _detection(files: RunFiles) -> Iterator[Plot]:
         "One curve per network SNR. The horizontal axis is logarithmic: a search lives at its "
         "left end. Left of the shaded edge fewer than ten noise windows set the threshold.",
         lambda theme: detection.roc_curves(noise, signal, snrs, areas, theme=theme),
+        lambda: live_detection.roc(noise, signal, snrs, areas),
     )  # fmt: skip
     thresholds = [
         {"value": curve["threshold"]["value"], "nominal_rate": curve["threshold"]["nominal_rate"]}
@@ -75,6 +86,7 @@ def _event(files: RunFiles) -> Iterator[Plot]:
         "The trained network run over recorded strain of the event. The green band marks the "
         "time of the merger set in the configuration, the triangle the loudest value of the span.",
         lambda theme: events.event_statistic(event, theme=theme),
+        lambda: live_detection.event(event),
     )  # fmt: skip
     if events.backgrounds(event):
         yield Plot(
@@ -168,6 +180,7 @@ def _spikes(files: RunFiles) -> Iterator[Plot]:
             f"Spikes per neuron and frame. A bridge below {low:g} or above {high:g} carries little "
             "information and is reported as a fault.",
             lambda theme: training.spike_rates(history, low, high, theme=theme),
+            lambda: live_training.spike_rates(history, low, high),
         )  # fmt: skip
 
 
@@ -180,13 +193,16 @@ def _training(files: RunFiles) -> Iterator[Plot]:
             "the training signals falls during a phase, so a loss may rise while the network "
             "improves. Shading separates the phases; the total means something else in each.",
             lambda theme: training.losses(history, theme=theme),
+            lambda: live_training.training_curves(
+                {"run": history}, live_training.loss_panels(history)
+            ),
         )  # fmt: skip
     groups = (
         ("progress", "Validation during training", (panels.PROGRESS, panels.SNR),
-         "Left: validation windows, with signals as loud as at the end of the phase. Right: how "
-            "the curriculum makes the training signals quieter."),
+         "Validation windows have signals as loud as at the end of the phase; the curriculum "
+            "makes the training signals quieter on the way."),
         ("cpc", "Contrastive predictive coding", (panels.ACCURACY, panels.SPREAD),
-         "Left: how often the true future is picked among the negatives. Right: spread of the "
+         "How often the true future is picked among the negatives, and the spread of the "
          "latents, which falls to zero when the encoder collapses."),
         ("optimiser", "Optimiser", (panels.GRADIENT, panels.LEARNING_RATE),
          "The gradient's norm before clipping, and the learning rate."),
@@ -196,8 +212,15 @@ def _training(files: RunFiles) -> Iterator[Plot]:
     for name, title, shown, caption in groups:
         present = panels.available(shown, history)
         if present:
-            yield Plot(name, "Training", title, caption, _curves(files, present))
+            yield Plot(
+                name, "Training", title, caption, _curves(files, present),
+                _live_curves(files, present),
+            )  # fmt: skip
 
 
 def _curves(files: RunFiles, shown: list[panels.Panel]) -> Callable[[Theme], Figure]:
     return lambda theme: training.curves(files.history, shown, theme=theme)
+
+
+def _live_curves(files: RunFiles, shown: list[panels.Panel]) -> Callable[[], go.Figure]:
+    return lambda: live_training.training_curves({"run": files.history}, shown)

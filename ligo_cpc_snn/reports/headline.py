@@ -30,7 +30,8 @@ def interval(estimate: dict[str, float], percent: bool = False) -> str:
     return texts[0] if texts[0] == texts[1] else "–".join(texts)
 
 
-def _duration(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """Return a duration in hours and minutes, or minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -98,7 +99,7 @@ def _run_cards(files: RunFiles) -> list[Card]:
     if run.get("seconds") is not None:
         speed = run.get("examples_per_second") or files.history.last("examples_per_second")
         detail = f"{speed:.0f} examples/s" if speed else ""
-        found.append(Card("Whole run", _duration(run["seconds"]), detail))
+        found.append(Card("Whole run", time_text(run["seconds"]), detail))
     return found
 
 
@@ -112,11 +113,11 @@ def detection_table(files: RunFiles) -> dict[str, Any] | None:
     rows = []
     for index, snr in enumerate(measured["snrs"]):
         area = measured["auc"][index]
-        cells = [(area_text(area["value"]), interval(area))]
+        cells = [(f"{snr:g}", ""), (area_text(area["value"]), interval(area))]
         for curve in curves:
             rate = curve["rates"][index]
             cells.append((f"{100 * rate['value']:.1f} %", interval(rate, True)))
-        rows.append((f"{snr:g}", cells))
+        rows.append(cells)
     return {"header": header, "rows": rows, "note": _table_note(files, measured)}
 
 

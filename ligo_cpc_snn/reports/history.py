@@ -1,6 +1,5 @@
 """The lines of `metrics.jsonl` as curves."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from ligo_cpc_snn.reading.text import parse_json
 
 _KEYS = {"step", "phase", "split", "time"}
 
@@ -75,8 +76,8 @@ def read_history(path: Path) -> History:
     history = History()
     for line in path.read_text("utf-8").splitlines():
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            row = parse_json(line)
+        except ValueError:
             history.broken_lines += 1
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):

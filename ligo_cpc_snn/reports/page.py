@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from ligo_cpc_snn.reports import caveats, headline
+from ligo_cpc_snn.reports import caveats, headline, live
 from ligo_cpc_snn.reports.figures import Plot, plots
 from ligo_cpc_snn.reports.run_files import RunFiles, read_run
 from ligo_cpc_snn.reports.theme import DARK, LIGHT, png
@@ -22,11 +22,12 @@ SECTIONS = ("Detection", "Event", "Data", "Spikes", "Training")
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure in both themes, ready to be embedded."""
+    """A drawn figure, ready to be embedded: in both themes, interactive, or all of it."""
 
     plot: Plot
-    light: str  # data URIs
-    dark: str
+    light: str = ""  # data URIs
+    dark: str = ""
+    live: dict[str, Any] | None = None  # data and layout of Plotly
 
 
 @stage("report")
@@ -56,14 +57,21 @@ def draw_all(wanted: Iterable[Plot], folder: Path) -> tuple[list[Picture], list[
     pictures, failures = [], []
     for plot in wanted:
         try:
-            light, dark = png(plot.draw(LIGHT)), png(plot.draw(DARK))
+            pictures.append(_drawn(plot, folder))
         except (ValueError, KeyError, IndexError, TypeError) as error:
             kind = type(error).__name__
             failures.append(f"The figure “{plot.title}” could not be drawn ({kind}: {error}).")
-            continue
-        replace_file(folder / f"{plot.name}.png", light)
-        pictures.append(Picture(plot, _data_uri(light), _data_uri(dark)))
     return pictures, failures
+
+
+def _drawn(plot: Plot, folder: Path) -> Picture:
+    """Draw a figure as a picture in its file and for the page, and interactive if it can be."""
+    interactive = live.as_json(plot.live()) if plot.live else None
+    if plot.draw is None:
+        return Picture(plot, live=interactive)
+    light, dark = png(plot.draw(LIGHT)), png(plot.draw(DARK))
+    replace_file(folder / f"{plot.name}.png", light)
+    return Picture(plot, _data_uri(light), _data_uri(dark), interactive)
 
 
 def _data_uri(image: bytes) -> str:
@@ -82,6 +90,7 @@ def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
     run = files.metrics.get("run", {})
     return fill(
         "template.html",
+        pictures=pictures,
         name=str(files.setting("name", files.folder.name)),
         subtitle=_subtitle(files),
         summary=headline.summary(files),
@@ -90,7 +99,7 @@ def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
         warnings=caveats.warnings(files),
         missing=missing,
         sections=grouped(pictures, SECTIONS),
-        facts=[
+        panels=[
             ("Run", _facts(run)),
             ("Machine", _facts(files.metrics.get("machine", {}))),
             ("Versions", _facts(files.metrics.get("versions", {}))),
@@ -102,8 +111,16 @@ def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
     )
 
 
-def fill(template: str, **values: Any) -> str:
-    """Return a template of this package with its values in place."""
+def fill(template: str, *, pictures: Iterable[Picture], **values: Any) -> str:
+    """Return a template of this package with its values in place.
+
+    Args:
+        template: its file's name.
+        pictures: all that are on the page; without an interactive one it needs no Plotly.
+        values: what the template names.
+    """
+    pictures = list(pictures)
+    needed = any(picture.live for picture in pictures)
     package = resources.files("ligo_cpc_snn.reports")
     environment = Environment(
         loader=FunctionLoader(lambda name: package.joinpath(name).read_text("utf-8")),
@@ -112,7 +129,12 @@ def fill(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(values)
+    return environment.get_template(template).render(
+        values,
+        pictures=pictures,
+        plotly=live.plotly_gzip() if needed else "",
+        palette=live.palette(),
+    )
 
 
 def grouped(pictures: list[Picture], sections: Sequence[str]) -> list[tuple[str, list[Picture]]]:

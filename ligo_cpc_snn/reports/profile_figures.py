@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from ligo_cpc_snn.reports.figures import Plot
 from ligo_cpc_snn.reports.theme import LIGHT, Theme, blank, themed
 
 SECTION_RUN, SECTION_CALL = "Whole run", "Inside one call"
@@ -25,32 +24,6 @@ class Bar(NamedTuple):
     seconds: float
     name: str
     family: str
-
-
-def profile_plots(record: Mapping[str, Any]) -> list[Plot]:
-    """Return the figures that a profile allows."""
-    plots = []
-    if record.get("spans"):
-        plots.append(
-            Plot(
-                "flame_stages", SECTION_RUN, "Stages over time",
-                "Each bar is a stage, those inside it are below it; other threads follow. Below: "
-                "memory resident in the process, and in use on a device that has its own.",
-                lambda theme: stages_flame(record, theme=theme),
-            )
-        )  # fmt: skip
-    trace = record.get("trace", {})
-    if trace.get("events"):
-        plots.append(
-            Plot(
-                "flame_call", SECTION_CALL, f"One call of {trace['program']}",
-                "From JAX's trace, the last call traced: coloured bars are XLA's operations, grey "
-                "ones the runtime; the busiest threads or streams are shown. A GPU works ahead of "
-                "its host, so its bars may lie later than the call that started them.",
-                lambda theme: call_flame(trace, theme=theme),
-            )
-        )  # fmt: skip
-    return plots
 
 
 @themed

@@ -1,14 +1,15 @@
 """The page of a profile: flame charts and tables, written from `profile.json` alone."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from ligo_cpc_snn.reading.text import read_json
 from ligo_cpc_snn.reports.page import contents, draw_all, fill, grouped, replace_file
-from ligo_cpc_snn.reports.profile_figures import SECTION_CALL, SECTION_RUN, profile_plots
+from ligo_cpc_snn.reports.profile_figures import SECTION_CALL, SECTION_RUN
+from ligo_cpc_snn.reports.profile_plots import profile_plots
 from ligo_cpc_snn.reports.search_tables import facts
 
 RECORD = "profile.json"
@@ -22,6 +23,11 @@ class TableOf(NamedTuple):
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     note: str
+
+    @property
+    def cells(self) -> list[list[tuple[str, str]]]:
+        """The rows with no small print, as the pages' tables have it."""
+        return [[(text, "") for text in row] for row in self.rows]
 
 
 def write_profile_report(folder: str | Path) -> Path:
@@ -37,12 +43,13 @@ def write_profile_report(folder: str | Path) -> Path:
         FileNotFoundError: there is no profile.json.
     """
     folder = Path(folder)
-    record = json.loads((folder / RECORD).read_text("utf-8"))
+    record = read_json(folder / RECORD)
     pictures, failures = draw_all(profile_plots(record), folder / "figures")
     trace = record["trace"]
     missing = [*failures, *([trace["missing"]] if "missing" in trace else [])]
     page = fill(
         "profile_template.html",
+        pictures=pictures,
         name=record["name"],
         summary=summary(record),
         notices=[

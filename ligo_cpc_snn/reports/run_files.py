@@ -1,8 +1,5 @@
 """The saved files of a run folder, read with what is missing or broken said plainly."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +8,12 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from ligo_cpc_snn.reading.arrays import load_arrays
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.text import check_yaml, read_json
 from ligo_cpc_snn.reports.history import History, read_history
 
 T = TypeVar("T")
-_UNREADABLE = (OSError, EOFError, ValueError, yaml.YAMLError, zipfile.BadZipFile, zlib.error)
 Arrays = dict[str, np.ndarray]
 
 CONTENTS = {
@@ -68,8 +67,13 @@ def _mapping(value: Any, kind: str) -> dict[str, Any]:
     return value
 
 
+def _settings(text: str) -> dict[str, Any]:
+    check_yaml(text)
+    return _mapping(yaml.safe_load(text), "settings")
+
+
 def _read_metrics(path: Path) -> dict[str, Any]:
-    metrics = _mapping(json.loads(path.read_text("utf-8")), "an object")
+    metrics = _mapping(read_json(path), "an object")
     detection = metrics.get("detection") or {}
     absent = [key for key in DETECTION_KEYS if key not in detection]
     if detection and absent:
@@ -78,9 +82,7 @@ def _read_metrics(path: Path) -> dict[str, Any]:
 
 
 def _read_arrays(path: Path) -> Arrays:
-    # Opened here because np.load leaves the file open when it is broken.
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
-        arrays = {name: saved[name] for name in saved.files}
+    arrays = load_arrays(path)
     absent = [key for key in NEEDED_KEYS[path.name] if key not in arrays]
     if absent:
         raise ValueError(f"arrays {', '.join(absent)} are not in it")
@@ -94,8 +96,9 @@ def _read(path: Path, reader: Callable[[Path], T], empty: T, missing: list[str])
         return reader(path)
     except FileNotFoundError:
         missing.append(f"{path.name}, {purpose}: the run did not write it.")
-    except _UNREADABLE as error:
-        missing.append(f"{path.name}, {purpose}: unreadable ({error}).")
+    except (OSError, ValueError) as error:
+        why = error.reason if isinstance(error, FileContentError) else error
+        missing.append(f"{path.name}, {purpose}: unreadable ({why}).")
     return empty
 
 
@@ -121,7 +124,7 @@ def read_run(folder: str | Path) -> RunFiles:
     config = (
         _read(
             folder / "config.yaml",
-            lambda _: _mapping(yaml.safe_load(text), "settings"),
+            lambda _: _settings(text),
             nothing,
             missing,
         )

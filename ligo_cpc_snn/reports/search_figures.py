@@ -6,21 +6,39 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from ligo_cpc_snn.reports import candidate_figures, false_alarm_figures
+from ligo_cpc_snn.reports import candidate_figures, false_alarm_figures, live_search
 from ligo_cpc_snn.reports.figures import Plot
 from ligo_cpc_snn.reports.search_files import SearchFiles
 from ligo_cpc_snn.reports.theme import Theme
 from ligo_cpc_snn.reports.timeline_figure import timeline
 from ligo_cpc_snn.reports.words import duration, utc
 
-CANDIDATES, QUIETER, FALSE_ALARMS, TIME = "Candidates", "Quieter", "False alarms", "Time searched"
+WHEN, CANDIDATES, QUIETER = "Against time", "Candidates", "Quieter"
+FALSE_ALARMS, TIME = "False alarms", "Time searched"
 OPEN_CANDIDATES = 3  # the others are folded away
 
 
 def search_plots(files: SearchFiles) -> list[Plot]:
     """Return the figures that the saved files of a search allow, in the order of the page."""
-    parts = (_candidates, _false_alarms, _time)
+    parts = (_when, _candidates, _false_alarms, _time)
     return [plot for part in parts for plot in part(files)]
+
+
+def _when(files: SearchFiles) -> Iterator[Plot]:
+    if not files.triggers["time"].size:
+        return
+    yield Plot(
+        "trigger_times", WHEN, "The statistic against time",
+        "Each trigger tells its time, statistic, false-alarm rate and the nearest event of the "
+        "catalogue. Stars: within the timing of an event. Shaded: time analysed.",
+        None, lambda: live_search.trigger_times({"triggers": files}),
+    )  # fmt: skip
+    if any(name.endswith("_statistic") for name in files.candidates):
+        yield Plot(
+            "around_candidates", WHEN, "The statistic around the loudest triggers",
+            "Of every frame. Choose others below the figure.",
+            None, lambda: live_search.around_candidates(files),
+        )  # fmt: skip
 
 
 def candidate_title(files: SearchFiles, row: int) -> str:
@@ -83,6 +101,7 @@ def _false_alarms(files: SearchFiles) -> Iterator[Plot]:
             "and 99.7 % of such searches. Signals lie above the bands. Right of the dotted line "
             "the background is too short to tell: arrows are louder than all of it.",
             _inverse_far(files, known, [n for n, k in zip(names, known, strict=True) if k]),
+            lambda: live_search.inverse_far({"triggers": files}),
         )  # fmt: skip
     background = files.background.get("statistic", np.zeros(0))
     if not triggers["statistic"].size and not background.size:

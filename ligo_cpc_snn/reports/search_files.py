@@ -1,19 +1,19 @@
 """The saved files of a search, read with what is missing or broken said plainly."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import h5py
 import numpy as np
+
+from ligo_cpc_snn.reading.arrays import load_arrays
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.hdf5 import open_hdf5
+from ligo_cpc_snn.reading.text import read_json
 
 T = TypeVar("T")
 Arrays = dict[str, np.ndarray]
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 COLUMNS = (
     "time",
@@ -109,20 +109,21 @@ def _read(path: Path, reader: Callable[[Path], T], empty: T, missing: list[str])
         return reader(path)
     except FileNotFoundError:
         missing.append(f"{path.name}, {CONTENTS[path.name]}: the search did not write it.")
-    except _UNREADABLE as error:
-        missing.append(f"{path.name}, {CONTENTS[path.name]}: unreadable ({error}).")
+    except (OSError, ValueError) as error:
+        why = error.reason if isinstance(error, FileContentError) else error
+        missing.append(f"{path.name}, {CONTENTS[path.name]}: unreadable ({why}).")
     return empty
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    record = json.loads(path.read_text("utf-8"))
+    record = read_json(path)
     if not isinstance(record, dict):
         raise ValueError(f"expected an object at the top, found {type(record).__name__}")
     return record
 
 
 def _read_triggers(path: Path) -> Arrays:
-    with h5py.File(path) as file:
+    with open_hdf5(path) as file:
         columns = {name: np.asarray(file[name][()]) for name in file}
     absent = [name for name in COLUMNS if name not in columns]
     if absent:
@@ -140,9 +141,7 @@ def _read_candidates(path: Path) -> Arrays:
 
 
 def _arrays(path: Path, needed: tuple[str, ...]) -> Arrays:
-    # Opened here because np.load leaves the file open when it is broken.
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
-        arrays = {name: saved[name] for name in saved.files}
+    arrays = load_arrays(path)
     absent = [key for key in needed if key not in arrays]
     if absent:
         raise ValueError(f"arrays {', '.join(absent)} are not in it")

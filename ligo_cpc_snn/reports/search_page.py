@@ -14,6 +14,7 @@ from ligo_cpc_snn.reports.search_figures import (
     FALSE_ALARMS,
     QUIETER,
     TIME,
+    WHEN,
     search_plots,
 )
 from ligo_cpc_snn.reports.search_files import SearchFiles, read_search
@@ -52,6 +53,8 @@ def render_search(files: SearchFiles, pictures: list[Picture], missing: list[str
     """Return the page as HTML."""
     return fill(
         "search_template.html",
+        pictures=pictures,
+        heads=tables.HEADS,
         name=str(files.get("name", files.folder.name)),
         subtitle=headline.subtitle(files),
         summary=headline.summary(files),
@@ -64,7 +67,7 @@ def render_search(files: SearchFiles, pictures: list[Picture], missing: list[str
         open_rows=tables.OPEN,
         table_note=_table_note(files),
         events=tables.event_rows(files),
-        sections=grouped(pictures, (CANDIDATES, FALSE_ALARMS, TIME)),
+        sections=grouped(pictures, (WHEN, CANDIDATES, FALSE_ALARMS, TIME)),
         quieter=[picture for picture in pictures if picture.plot.section == QUIETER],
         limits=tables.limits(files),
         card=card_panels(files.get("detector", {})),

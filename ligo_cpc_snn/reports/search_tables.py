@@ -9,6 +9,7 @@ from ligo_cpc_snn.reports.search_files import SearchFiles
 from ligo_cpc_snn.reports.words import YEAR, duration, offset, probability, rate, utc
 
 OPEN, SHOWN = 10, 50  # triggers of the table: at once, and unfolded
+HEADS = ("#", "Time (UTC)", "Catalogue", "Statistic", "False-alarm rate", "p-value")
 Cell = tuple[str, str]  # and its small print
 
 
@@ -32,7 +33,7 @@ def _cells(files: SearchFiles, row: int) -> list[Cell]:
         (utc(gps), f"GPS {gps:.3f}"),
         _event_cell(files, row),
         (f"{columns['statistic'][row]:.2f}", ", ".join(own)),
-        _far_cell(files, row),
+        far_cell(files, row),
         (probability(float(columns["p_value"][row])), ""),
     ]
 
@@ -44,7 +45,8 @@ def _event_cell(files: SearchFiles, row: int) -> Cell:
     return event, f"{offset(away)} {'after' if away > 0 else 'before'} it"
 
 
-def _far_cell(files: SearchFiles, row: int) -> Cell:
+def far_cell(files: SearchFiles, row: int) -> Cell:
+    """Return a trigger's false-alarm rate in words, and its interval."""
     far = float(files.triggers["far_per_year"][row])
     if not np.isfinite(far):
         return "–", ""
@@ -65,7 +67,7 @@ def event_rows(files: SearchFiles) -> list[list[str]]:
         verdict, far = "no trigger above the threshold", ""
         if name in found:
             verdict = f"trigger {found[name] + 1}"
-            far = _far_cell(files, order[found[name]])[0]
+            far = far_cell(files, order[found[name]])[0]
         rows.append([name, f"{utc(gps, 1)} UTC", verdict, far])
     return rows
 

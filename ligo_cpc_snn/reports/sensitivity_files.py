@@ -1,11 +1,13 @@
 """What a measurement of sensitivity has saved, as its figures and page need it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ligo_cpc_snn.reading.arrays import load_arrays
+from ligo_cpc_snn.reading.text import read_json
 
 REFERENCE_PER_MONTH = 1000.0  # figures of one rate take the highest that is at most this
 
@@ -60,9 +62,8 @@ def read_sensitivity(folder: str | Path) -> SensitivityFiles:
     for name in ("sensitivity.json", "sensitivity.npz"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: no such file; the measurement writes it")
-    summary = json.loads((folder / "sensitivity.json").read_text(encoding="utf-8"))
-    with np.load(folder / "sensitivity.npz") as file:
-        arrays = {name: file[name] for name in file.files}
+    summary = read_json(folder / "sensitivity.json")
+    arrays = load_arrays(folder / "sensitivity.npz")
     searches = [
         SearchScore(name, numbers, _under(arrays, f"search_{number}/"))
         for number, (name, numbers) in enumerate(summary["searches"].items())

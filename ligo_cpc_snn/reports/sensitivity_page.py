@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ligo_cpc_snn.reports import live_sensitivity
 from ligo_cpc_snn.reports import sensitivity_figures as figures
 from ligo_cpc_snn.reports.figures import Plot
 from ligo_cpc_snn.reports.page import Picture, contents, draw_all, fill, replace_file
@@ -43,6 +44,9 @@ def sensitivity_plots(files: SensitivityFiles) -> Iterator[Plot]:
         "threshold hangs on a single event. Published values are of the challenge's own month of "
         "data, not of these files.",
         lambda theme: figures.sensitive_distance(files, theme=theme),
+        lambda: live_sensitivity.sensitive_distance(
+            [(search.name, search) for search in files.searches], files.summary.get("published")
+        ),
     )  # fmt: skip
     rate = files.reference_per_month
     if rate is None:
@@ -54,11 +58,13 @@ def sensitivity_plots(files: SensitivityFiles) -> Iterator[Plot]:
             f"{at} Bars: Wilson intervals at 95 % of injections within one unit of SNR; lines: "
             "the logistic curve of maximum likelihood.",
             lambda theme: figures.efficiency(files, theme=theme),
+            lambda: live_sensitivity.efficiency(files),
         )  # fmt: skip
     yield Plot(
         "found_missed", "", "Found and missed",
         f"{at} Crosses were missed; dots were found and are coloured by their statistic.",
         lambda theme: figures.found_missed(files, theme=theme),
+        lambda: live_sensitivity.found_missed(files),
     )  # fmt: skip
     yield Plot(
         "breakdown", "", "Found by mass and distance",
@@ -78,6 +84,7 @@ def render_sensitivity(
     """Return the page as HTML."""
     return fill(
         "sensitivity_template.html",
+        pictures=pictures,
         name=str(files.summary["name"]),
         summary=_summary(files),
         notices=[*_notices(files), *failures],
@@ -88,12 +95,11 @@ def render_sensitivity(
                 "name": s.name,
                 "rows": [_row(r) for r in s.summary["rates"]],
                 "note": _note(s),
-                "timing": _timing(s),
+                "timing": [[(cell, "") for cell in row] for row in _timing(s)],
             }
             for s in files.searches
         ],
         optimal=_optimal(files),
-        pictures=pictures,
         settings=yaml.safe_dump(files.summary["config"], sort_keys=False),
         folder=files.folder.name,
         contents=contents(files.folder),

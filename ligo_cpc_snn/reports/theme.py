@@ -122,6 +122,16 @@ def _plain_matplotlib() -> Iterator[None]:
             register_projection(axes)
 
 
+def adopt(theme: Theme = LIGHT) -> None:
+    """Give all figures of this process the theme's look, as in a notebook.
+
+    Importing gwpy sets a look of its own for all: call this again after it.
+    """
+    matplotlib.rcdefaults()
+    register_projection(Axes)
+    matplotlib.rcParams.update(theme.settings() | {"figure.dpi": 110})
+
+
 def blank(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches that lays itself out."""
     return Figure(figsize=(width, height), layout="constrained")

@@ -35,13 +35,13 @@ def _shade_phases(axes: Axes, history: History, theme: Theme) -> None:
         axes.set_xlim(0, max(phases[-1][2], 1))
 
 
-def _smooth(values: np.ndarray, points: int) -> np.ndarray:
+def running_mean(values: np.ndarray, points: int) -> np.ndarray:
     """Return the mean of `points` neighbours, shorter at the ends."""
     kernel = np.ones(points)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones_like(values), kernel, "same")
 
 
-def _breaks(steps: np.ndarray, history: History) -> list[np.ndarray]:
+def phase_parts(steps: np.ndarray, history: History) -> list[np.ndarray]:
     """Return the indices of each phase's points: a curve does not run on into another phase."""
     ends = [last for _, _, last in history.phases()][:-1]
     cuts = np.searchsorted(steps, ends, side="right")
@@ -55,12 +55,12 @@ def _draw(
     """Draw training and validation of one number; return all its values."""
     steps, values = history.series(name, "train")
     colour = theme.hues[hue % len(theme.hues)]
-    for number, part in enumerate(_breaks(steps, history)):
+    for number, part in enumerate(phase_parts(steps, history)):
         label = (prefix or "training") if number == 0 else None
         _draw_train(axes, steps[part], values[part], colour, label, smooth)
     val_steps, val_values = history.series(name, "validation")
     colour = theme.hues[validation_hue % len(theme.hues)]
-    for number, part in enumerate(_breaks(val_steps, history)):
+    for number, part in enumerate(phase_parts(val_steps, history)):
         label = f"{prefix}{', ' if prefix else ''}validation" if number == 0 else None
         axes.plot(
             val_steps[part], val_values[part], color=colour, marker="o", markersize=4,
@@ -75,12 +75,13 @@ def _draw_train(
     points = 2 * (len(values) // 50) + 1  # odd, so that the mean is centred
     if smooth and points > 1:
         axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.35)
-        values = _smooth(values, points)
+        values = running_mean(values, points)
     marker = "." if len(values) < 4 else None
     axes.plot(steps, values, color=colour, linewidth=1.5, label=label, marker=marker)
 
 
-def _wide(values: Sequence[float]) -> bool:
+def spans_decades(values: Sequence[float]) -> bool:
+    """Whether values ask for a logarithmic axis: positive, and over a factor of 20 apart."""
     positive = np.asarray(values)
     return positive.size > 0 and positive.min() > 0 and positive.max() > 20 * positive.min()
 
@@ -97,7 +98,7 @@ def _draw_panel(axes: Axes, panel: Panel, history: History, theme: Theme) -> Non
         )  # fmt: skip
     if panel.limits:
         axes.set_ylim(*panel.limits)
-    elif panel.log and _wide(drawn):
+    elif panel.log and spans_decades(drawn):
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=min(0.0, *drawn), top=None)
@@ -136,7 +137,7 @@ def losses(history: History, *, theme: Theme = LIGHT) -> Figure:
 
 
 def _draw_loss(axes: Axes, name: str, history: History, theme: Theme) -> None:
-    if _wide(_draw(axes, history, name, theme, validation_hue=1)):
+    if spans_decades(_draw(axes, history, name, theme, validation_hue=1)):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylabel("loss (nats)")

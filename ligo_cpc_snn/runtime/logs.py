@@ -6,6 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 
+from ligo_cpc_snn.confidential import hidden
+
 LOG_FILE = "run.log"
 # Others' progress reports: their warnings are kept, the rest drowns ours. Not astropy's: its
 # logger must be of its own class, and asking for it before astropy is imported prevents that.
@@ -51,13 +53,27 @@ def setup(run_dir: str | Path, level: str = "INFO") -> Path:
     close()
     root = logging.getLogger()
     root.setLevel(level)
+    # absl adds a plain one where orbax is imported before this: each line would come twice.
+    for plain in [one for one in root.handlers if type(one) is logging.StreamHandler]:
+        root.removeHandler(plain)
     for handler in (written, shown):
         setattr(handler, _MARK, True)
+        handler.addFilter(_without_secrets)
         root.addHandler(handler)
     for name in _CHATTER:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
     return file
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Take keys and passwords out of a record, its traceback included; it is passed on."""
+    record.msg, record.args = hidden(record.getMessage()), None
+    if record.exc_info and not record.exc_text:  # a formatter takes the text where there is one
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = hidden(record.exc_text)
+    return True
 
 
 def _terminal_handler() -> logging.Handler:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 from ligo_cpc_snn.runtime import environment, fallback, logs
 
@@ -43,7 +44,8 @@ def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, s
     except Exception as error:
         # The terminal gets one line from `entry`: whoever wants more finds it here.
         with suppress(OSError):
-            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            told = hidden(traceback.format_exc())
+            (folder / "traceback.txt").write_text(told, encoding="utf-8")
         if runtime.fallback and chosen is not None:
             fallback.go_on_with_cpu(error, chosen)  # comes back if this is not for the CPU
         raise

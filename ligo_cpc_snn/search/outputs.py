@@ -15,6 +15,8 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.hdf5 import open_hdf5
 from ligo_cpc_snn.search.triggers import Triggers
 from ligo_cpc_snn.strain.replacing import write_whole
 
@@ -146,15 +148,35 @@ def write_triggers(
 
 
 def read_triggers(path: str | Path) -> TriggerTable:
-    """Read triggers.hdf5 as `write_triggers` wrote it."""
-    with h5py.File(path) as file:
+    """Read triggers.hdf5 as `write_triggers` wrote it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileContentError: it is damaged, or no table of triggers.
+    """
+    with open_hdf5(path) as file:
         detectors = tuple(str(name) for name in file.attrs["detectors"])
         own = [file[f"{CONTRIBUTION}{name}"][()] for name in detectors]
-        columns = {name: file[name][()] for name in UNITS}
-    number = columns["time"].size
-    contributions = np.stack(own, axis=1) if own else np.zeros((number, 0))
-    columns["nearest_event"] = tuple(name.decode() for name in columns["nearest_event"])
-    return TriggerTable(detectors=detectors, contributions=contributions, **columns)
+        columns = {name: _column(file[name], name) for name in UNITS}
+        number = columns["time"].size
+        contributions = np.stack(own, axis=1) if own else np.zeros((number, 0))
+        if {len(x) for x in (contributions, *columns.values())} != {number}:
+            raise FileContentError(path, f"columns of several lengths, `time` has {number}")
+        names = tuple(name.decode() for name in columns.pop("nearest_event"))
+    return TriggerTable(
+        detectors=detectors, contributions=contributions, nearest_event=names, **columns
+    )
+
+
+def _column(data: h5py.Dataset, name: str) -> np.ndarray:
+    """Return a column if it is of the type that `write_triggers` wrote."""
+    kind = {"nearest_event": "O", "extrapolated": "b", "upper_limit": "b"}.get(name, "f")
+    if data.ndim != 1 or data.dtype.kind != kind:
+        raise FileContentError(
+            data.file.filename,
+            f"column {name} is {data.dtype} of shape {data.shape}: no table of triggers",
+        )
+    return np.asarray(data[()])
 
 
 def write_background(

@@ -21,6 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ligo_cpc_snn.config.model_schema import ModelConfig
+from ligo_cpc_snn.reading.errors import DAMAGED, one_line
+from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.search.detector_files import (
     FILE,
     SHIPPED,
@@ -31,6 +33,7 @@ from ligo_cpc_snn.search.detector_files import (
 from ligo_cpc_snn.search.parameters import named, parameter_shapes, place
 from ligo_cpc_snn.search.run_weights import read_run
 from ligo_cpc_snn.search.trained import TrainedDetector
+from ligo_cpc_snn.search.weights_settings import read_settings
 from ligo_cpc_snn.strain.replacing import write_whole
 
 FORMAT = 1
@@ -85,12 +88,15 @@ def read_detector(path: str | Path) -> TrainedDetector:
     """
     path = Path(path)
     header, arrays = _read(path)
-    settings = json.loads(header["detector"])
+    settings = read_settings(path, header["detector"])
     model = _model(path, settings.pop("model"), settings["card"])
-    rate = settings["sample_rate_hz"]
-    wanted = parameter_shapes(model, detectors=len(settings["detectors"]), sample_rate_hz=rate)
-    for name in ("detectors", "band_hz"):
-        settings[name] = tuple(settings[name])
+    rate, number = settings["sample_rate_hz"], len(settings["detectors"])
+    try:
+        wanted = parameter_shapes(model, detectors=number, sample_rate_hz=rate)
+    except Exception as error:  # whatever Flax makes of sizes that fit no network
+        raise WeightsError(
+            f"{path} holds the settings of no network ({one_line(repr(error))}): get it again"
+        ) from error
     return TrainedDetector(**settings, model=model, params=place(path, arrays, wanted))
 
 
@@ -131,25 +137,28 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, *DAMAGED) as error:  # the library has the sizes compared
         raise WeightsError(
-            f"{path} cannot be read ({error}): expected a whole .safetensors file, get it again"
+            f"{path} cannot be read ({one_line(str(error))}): expected a whole .safetensors file, "
+            "get it again"
         ) from error
     if text is None:
         raise WeightsError(f"{path} holds no detector of {KEY}: give one that save_detector wrote")
     try:
-        header = json.loads(text)
-        version, sha256 = header["format"], header["sha256"]
+        header = parse_json(text)
+        version, sha256, known = header["format"], header["sha256"], header["detector"]
+        if not isinstance(known, str):
+            raise TypeError("expected text")
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path} is damaged, its header cannot be read: get the file again"
         ) from error
     if version != FORMAT:
         raise WeightsError(
-            f"{path} has format {version}, this version reads format {FORMAT}: install the "
+            f"{path} has format {version!r:.40}, this version reads format {FORMAT}: install the "
             "version of ligo_cpc_snn that wrote it, or a newer one"
         )
-    if _digest(header["detector"], arrays) != sha256:
+    if _digest(known, arrays) != sha256:
         raise WeightsError(f"{path} is damaged, its SHA-256 does not match: get the file again")
     return header, arrays
 
@@ -158,13 +167,14 @@ def _model(path: Path, tree: dict[str, Any], card: Mapping[str, Any]) -> ModelCo
     """Return the model's settings; those newer than the file have their defaults."""
     try:
         model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), tree))
-    except (OmegaConfBaseException, ValueError) as error:
+    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
         key = getattr(error, "full_key", None)
-        reason = f"model.{key}" if key else str(error).splitlines()[0]
-        writer = dict(card.get("versions", {})).get("ligo-cpc-snn", "not recorded")
+        reason = one_line(f"model.{key}" if key else str(error).splitlines()[0])
+        versions = card.get("versions")
+        writer = versions.get("ligo-cpc-snn") if isinstance(versions, dict) else None
         raise WeightsError(
             f"{path} has a setting that ligo_cpc_snn {metadata.version('ligo-cpc-snn')} does not "
-            f"know: {reason}. Install the version that wrote it ({writer}) or a newer one"
+            f"know: {reason}. Install the version that wrote it ({one_line(str(writer or 'not recorded'))}) or a newer one"
         ) from error
     assert isinstance(model, ModelConfig)
     return model

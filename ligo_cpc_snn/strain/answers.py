@@ -22,6 +22,14 @@ class Version:
     modified: str | None
     length: int | None
 
+    def check(self) -> None:
+        """Raise ValueError where a note gave another type than an answer has."""
+        texts = [text for text in (self.url, self.etag, self.modified) if text is not None]
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            raise ValueError("its texts are no headers of HTTP")
+        if self.length is not None and (type(self.length) is not int or self.length < 0):
+            raise ValueError(f"length={self.length!r}: expected bytes")
+
     @property
     def validator(self) -> str | None:
         """For If-Range, which takes no weak ETag (RFC 9110, 13.1.5)."""

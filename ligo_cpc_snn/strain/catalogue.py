@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.strain.client import Client, Run
 from ligo_cpc_snn.strain.errors import GwoscError
 from ligo_cpc_snn.strain.replacing import write_whole
@@ -98,12 +99,12 @@ class Catalogue:
     def _read(self) -> dict[str, Any]:
         """Return what is kept; a file that is not as it was written counts as none."""
         try:
-            kept = json.loads(self.path.read_bytes())
+            kept = parse_json(self.path.read_bytes())
             if _digest(kept["lists"]) == kept["sha256"]:
-                return dict(kept["lists"])
+                return {kind: _list_of(kind, found) for kind, found in kept["lists"].items()}
         except FileNotFoundError:
             return {}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             pass
         log.warning("%s: not as it was written, asked for again", self.path)
         return {}
@@ -117,6 +118,16 @@ class Catalogue:
             lists[kind] = {"asked": time.time(), "values": values}
             body = json.dumps({"sha256": _digest(lists), "lists": lists}, indent=1)
             write_whole(self.path, body.encode())
+
+
+def _list_of(kind: str, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return a list of the file, its values of the types that `_keep` wrote."""
+    values: dict[str, Any] = kept["values"]
+    if kind == "runs":
+        values = {name: [int(a), int(b), list(d)] for name, (a, b, d) in values.items()}
+    else:
+        values = {name: float(gps) for name, gps in values.items()}
+    return {"asked": float(kept["asked"]), "values": values}
 
 
 def _digest(lists: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import h5py
 
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.hdf5 import open_hdf5
 from ligo_cpc_snn.strain.client import SAMPLE_RATE_HZ
 from ligo_cpc_snn.strain.download import BrokenFileError
 from ligo_cpc_snn.strain.errors import StrainFileError
@@ -22,12 +24,12 @@ def check_content(path: Path, source: SourceFile) -> None:
     if not h5py.is_hdf5(path):
         raise BrokenFileError("not an HDF5 file")
     try:
-        with h5py.File(path, "r") as file:
-            found = _description(file)
-    except KeyError as error:
-        raise BrokenFileError(f"an HDF5 file that is not GWOSC strain ({error})") from error
-    except OSError as error:
-        raise BrokenFileError(f"truncated or damaged ({error})") from error
+        with open_hdf5(path) as file:
+            found = _described(file)
+    except FileContentError as error:
+        raise BrokenFileError(error.reason) from error
+    if isinstance(found, KeyError):
+        raise BrokenFileError(f"an HDF5 file that is not GWOSC strain ({found})") from found
     wanted = (source.detector, source.start, source.seconds, source.seconds * SAMPLE_RATE_HZ)
     names = ("detector", "GPS start", "seconds", "samples")
     wrong = [
@@ -51,6 +53,13 @@ def read_content(path: Path, source: SourceFile) -> list[StrainSegment]:
     except StrainFileError as error:
         raise BrokenFileError(error.reason) from error
     return [replace(segment, source=source.url) for segment in segments]
+
+
+def _described(file: h5py.File) -> tuple[str, int, int, int] | KeyError:
+    try:
+        return _description(file)
+    except KeyError as error:
+        return error
 
 
 def _description(file: h5py.File) -> tuple[str, int, int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
+from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.strain.addresses import GuardedSession
 from ligo_cpc_snn.strain.answers import (
     Version,
@@ -208,7 +209,8 @@ class Download:
     def _noted(self) -> Version | None:
         """Return of which version the bytes at hand are, if that is known."""
         try:
-            version = Version(**json.loads(self._note.read_bytes()))
+            version = Version(**parse_json(self._note.read_bytes()))
+            version.check()
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.reading.errors import one_line
 
 
-class StrainFileError(ValueError):
+class StrainFileError(UserError, ValueError):
     """A strain file, or a folder of them, cannot be used; names it and the reason."""
 
     def __init__(self, path: str | Path, reason: str) -> None:
         kind = "folder" if Path(path).is_dir() else "file"
-        super().__init__(f"strain {kind} {path}: {reason}")
         self.path = Path(path)
-        self.reason = reason
+        self.reason = one_line(reason)
+        super().__init__(f"strain {kind} {path}: {self.reason}")
 
 
 class DetectorUnknownError(StrainFileError):

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import h5py
 
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.hdf5 import open_hdf5
 from ligo_cpc_snn.strain.errors import DetectorUnknownError, StrainFileError
 from ligo_cpc_snn.strain.formats import recordings
 from ligo_cpc_snn.strain.frames import read_frames
@@ -137,12 +139,12 @@ def _matches(path: Path, patterns: Sequence[str]) -> bool:
 def file_events(path: str | Path) -> dict[str, float]:
     """Return the events that a context file says are in it, with their GPS times in s."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             if "event" in file.attrs and "tgps" in file.attrs:
                 return {str(file.attrs["event"]): float(file.attrs["tgps"])}
             return {}
-    except OSError as error:
-        raise StrainFileError(path, f"truncated or damaged ({error})") from error
+    except FileContentError as error:
+        raise StrainFileError(path, error.reason) from error
 
 
 def folder_events(folder: str | Path, exclude: Sequence[str] = ()) -> dict[str, float]:
@@ -182,10 +184,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     if not h5py.is_hdf5(path):
         raise StrainFileError(path, f"not an HDF5 file ({path.stat().st_size} bytes)")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             yield file
-    except OSError as error:  # h5py's for all that is truncated or does not decompress
-        raise StrainFileError(path, f"truncated or damaged ({error})") from error
+    except FileContentError as error:
+        raise StrainFileError(path, error.reason) from error
 
 
 def _read_all(

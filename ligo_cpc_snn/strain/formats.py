@@ -12,6 +12,8 @@ from ligo_cpc_snn.strain.errors import DetectorUnknownError, StrainFileError
 from ligo_cpc_snn.strain.quality import NEEDED_INJECTION, NEEDED_QUALITY, bits_set
 from ligo_cpc_snn.strain.recordings import Recording
 
+HIGHEST_RATE_HZ = 1 << 20  # detectors have 16384
+LATEST_GPS = 1e11  # s, the year 5000
 # The in-painted bins of context files reach into their neighbours: twice the bins' width.
 INPAINTED_HALF_WIDTH = 0.5  # s, about a bin's centre
 NAME_PREFIX = re.compile(r"(?:[A-Z]-)?([A-Z]\d)[-_:]")  # H1-..., H-H1_..., H1:...
@@ -50,10 +52,12 @@ def recordings(
 
 def sample_rate(step: float, path: Path) -> int:
     """Return the sample rate in Hz for a step in s; it must be a whole number."""
-    rate = round(1 / step) if np.isfinite(step) and step > 0 else 0
-    if rate < 1 or abs(step * rate - 1) > 1e-6:
+    rate = round(1 / step) if step > 0.5 / HIGHEST_RATE_HZ and np.isfinite(step) else 0
+    if not 1 <= rate <= HIGHEST_RATE_HZ or abs(step * rate - 1) > 1e-6:
         raise StrainFileError(
-            path, f"sample spacing {step!r} s is no whole number of samples per s"
+            path,
+            f"sample spacing {step!r} s is no whole number of samples per s, up to "
+            f"{HIGHEST_RATE_HZ}",
         )
     return rate
 
@@ -149,6 +153,8 @@ def _recording(
             f"{dataset.name} is {dataset.dtype} of shape {dataset.shape}: expected a "
             "series of real numbers",
         )
+    if not abs(start) < LATEST_GPS:  # NaN, too
+        raise StrainFileError(path, f"{dataset.name} begins at {start!r}: expected GPS s")
     return Recording(dataset, detector, start, rate, str(path), **rest)
 
 

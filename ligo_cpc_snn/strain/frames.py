@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ligo_cpc_snn.reading.errors import DAMAGED, reason
 from ligo_cpc_snn.strain.errors import StrainFileError
 from ligo_cpc_snn.strain.formats import sample_rate
 from ligo_cpc_snn.strain.quality import NEEDED_INJECTION, NEEDED_QUALITY, bits_set, per_sample
@@ -80,8 +81,8 @@ def _with_gwframe(path: Path) -> list[list[Channel]]:
             [(name, float(c.start), float(c.dt), c.array) for name, c in frame.items()]
             for frame in gwframe.read_frames(path)
         ]
-    except (RuntimeError, ValueError) as error:
-        raise StrainFileError(path, f"not a readable frame file ({error})") from error
+    except DAMAGED as error:
+        raise StrainFileError(path, f"not a readable frame file ({reason(error)})") from error
 
 
 def _with_gwpy(path: Path) -> list[list[Channel]]:
@@ -91,8 +92,8 @@ def _with_gwpy(path: Path) -> list[list[Channel]]:
     try:
         names = [name for name in get_channel_names(path) if CHANNEL.match(name)]
         series = [TimeSeries.read(path, name, format="gwf") for name in names]
-    except (RuntimeError, ValueError, OSError) as error:
-        raise StrainFileError(path, f"not a readable frame file ({error})") from error
+    except DAMAGED as error:
+        raise StrainFileError(path, f"not a readable frame file ({reason(error)})") from error
     return [
         [
             (name, float(c.t0.value), float(c.dt.value), c.value)

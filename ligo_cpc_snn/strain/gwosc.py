@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from igwn_segments import segmentlist
 
 from ligo_cpc_snn.config.data_schema import GwoscConfig
+from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.reading.errors import one_line
 from ligo_cpc_snn.strain.cache import StrainCache
 from ligo_cpc_snn.strain.catalogue import Catalogue
 from ligo_cpc_snn.strain.client import Client
@@ -118,20 +121,28 @@ def read_events_csv(path: str | Path) -> dict[str, float]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It has no such columns, or a time is not a number.
+        EventsFileError: It has no such columns, or a time is not a number.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"data.real.events_file={path}: no such file")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        if not {"name", "gps"} <= set(columns):
-            raise ValueError(
-                f"events file {path}: expected columns name and gps, found {', '.join(columns)}"
-            )
-        rows = sorted(reader, key=lambda row: int(row.get("version") or 0))
     try:
-        return {row["name"]: float(row["gps"]) for row in rows}
-    except ValueError as error:
-        raise ValueError(f"events file {path}: a gps is not a number ({error})") from error
+        with path.open(newline="", encoding="utf-8") as file:
+            return dict(_events_in(csv.DictReader(file)))
+    except (ValueError, csv.Error) as error:
+        raise EventsFileError(one_line(f"events file {path}: {error}")) from error
+
+
+class EventsFileError(UserError, ValueError):
+    """A table of events cannot be used."""
+
+
+def _events_in(reader: "csv.DictReader[str]") -> Iterator[tuple[str, float]]:
+    columns = reader.fieldnames or []
+    if not {"name", "gps"} <= set(columns):
+        raise ValueError(f"expected columns name and gps, found {', '.join(columns)}")
+    for row in sorted(reader, key=lambda row: int(row.get("version") or 0)):
+        gps = float(row["gps"] or "nan")
+        if not math.isfinite(gps):
+            raise ValueError(f"a gps is not a number ({row['gps']!r} of {row['name']!r})")
+        yield row["name"], gps

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ligo_cpc_snn.config.data_schema import GwoscConfig
+from ligo_cpc_snn.reading.errors import FileContentError
 from ligo_cpc_snn.strain.gwosc import SUBFOLDER, cached, check_usable
 from ligo_cpc_snn.strain.pieces import Piece, is_sound, usable, usable_within
 from ligo_cpc_snn.strain.room import all_pieces, disk_bytes, make_room, tidy
@@ -104,7 +105,7 @@ def _older(seconds: float) -> Callable[[Piece], bool]:
 def _usable_words(piece: Piece) -> str:
     try:
         found: segmentlist = usable(piece)
-    except OSError:
+    except (OSError, FileContentError):
         return "broken"
     return f"{total(found):.0f}"
 

@@ -19,12 +19,14 @@ import numpy as np
 from igwn_segments import segment, segmentlist
 
 from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.hdf5 import open_bytes, open_hdf5
 from ligo_cpc_snn.strain.replacing import write_whole
 from ligo_cpc_snn.strain.seconds import within
 from ligo_cpc_snn.strain.segments import StrainSegment
 
 NAME = re.compile(
-    r"(?P<detector>[A-Z][0-9])-(?P<start>[0-9]+)-(?P<seconds>[0-9]+)-(?P<sha256>[0-9a-f]{64})"
+    r"(?P<detector>[A-Z][0-9])-(?P<start>[0-9]{1,11})-(?P<seconds>[0-9]{1,9})-(?P<sha256>[0-9a-f]{64})"
     r"\.(?P<kind>hdf5|none)"
 )
 # Samples are rounded to 24 bits for half of the bytes: from 20 to 1700 Hz that adds at most
@@ -135,15 +137,18 @@ def read_piece(found: Piece) -> list[StrainSegment]:
     body = found.path.read_bytes()
     if hashlib.sha256(body).hexdigest() != found.sha256:
         raise BrokenPieceError(f"{found.path}: not as it was written (its SHA-256 differs)")
-    with h5py.File(io.BytesIO(body), "r") as file:
-        return [_segment(dataset, found) for dataset in file.values()]
+    try:
+        with open_bytes(found.path, body) as file:
+            return [_segment(dataset, found) for dataset in file.values()]
+    except FileContentError as error:
+        raise BrokenPieceError(f"{found.path}: not as it was written ({error.reason})") from error
 
 
 def usable(found: Piece) -> segmentlist:
     """Return when a file has strain, from its headers alone: GPS s, to the sample."""
     if found.absent:
         return segmentlist()
-    with h5py.File(found.path, "r") as file:
+    with open_hdf5(found.path) as file:
         return segmentlist(
             segment(start, start + dataset.size / dataset.attrs["sample_rate_hz"])
             for dataset in file.values()

@@ -1,6 +1,7 @@
 """Which seconds of the cache running processes need: nobody deletes them."""
 
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from igwn_segments import segment, segmentlist
 
+from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.strain.replacing import write_whole
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -46,7 +50,19 @@ def pins(folder: Path) -> dict[str, segmentlist]:
             note.with_suffix(".lock").unlink(missing_ok=True)
         except Timeout:
             with suppress(FileNotFoundError):  # it ended meanwhile
-                for name, spans in json.loads(note.read_bytes()).items():
-                    new = segmentlist(segment(*span) for span in spans)
+                for name, new in _spans(note).items():
                     held[name] = (held.get(name, segmentlist()) | new).coalesce()
     return held
+
+
+def _spans(note: Path) -> dict[str, segmentlist]:
+    """Return the seconds of a note; one that is not as it was written, which is said, has none."""
+    try:
+        noted = parse_json(note.read_bytes())
+        return {
+            str(name): segmentlist(segment(float(start), float(end)) for start, end in spans)
+            for name, spans in noted.items()
+        }
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        log.warning("%s: not as it was written (%s); not heeded", note, error)
+        return {}

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -47,7 +47,20 @@ class JsonlTracker:
     def figure(self, step: int, name: str, path: Path) -> None:
         """Do nothing: the figure is in the run folder already."""
 
-    def artifact(self, name: str, path: Path) -> None:
+    def table(
+        self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Do nothing: metrics.json holds the numbers."""
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Do nothing: metrics.json holds the numbers."""
+
+    def uses(self, name: str, kind: str, path: Path) -> None:
+        """Do nothing: the file is in the run folder already."""
+
+    def artifact(
+        self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
+    ) -> None:
         """Do nothing: the file is in the run folder already."""
 
     def finish(self, status: str) -> None:

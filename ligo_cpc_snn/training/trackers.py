@@ -21,7 +21,17 @@ class Tracker(Protocol):
 
     def figure(self, step: int, name: str, path: Path) -> None: ...
 
-    def artifact(self, name: str, path: Path) -> None: ...
+    def table(
+        self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None: ...
+
+    def summary(self, values: Mapping[str, Any]) -> None: ...
+
+    def uses(self, name: str, kind: str, path: Path) -> None: ...
+
+    def artifact(
+        self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
+    ) -> None: ...
 
     def finish(self, status: str) -> None: ...
 
@@ -71,10 +81,36 @@ class Trackers:
         figure.savefig(path, dpi=120)
         return path
 
-    def artifact(self, name: str, path: Path) -> None:
-        """Record a file or folder that the run made, such as the trained model."""
+    def table(
+        self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Record a table of numbers and words after `step` updates."""
         for tracker in self.trackers:
-            tracker.artifact(name, path)
+            tracker.table(step, name, columns, rows)
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Record the numbers that a run is compared by."""
+        for tracker in self.trackers:
+            tracker.summary(values)
+
+    def uses(self, name: str, kind: str, path: Path) -> None:
+        """Record a file or folder that the run was made from, such as its banks."""
+        for tracker in self.trackers:
+            tracker.uses(name, kind, path)
+
+    def artifact(
+        self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record a file or folder that the run made, such as the trained model.
+
+        Args:
+          name: under which later ones of its kind are newer versions of it.
+          kind: `model`, `checkpoint` or `report`.
+          path: file or folder.
+          metadata: what is shown beside it.
+        """
+        for tracker in self.trackers:
+            tracker.artifact(name, kind, path, metadata)
 
     def finish(self, status: str) -> None:
         """End the record with `status`: finished, interrupted or failed."""

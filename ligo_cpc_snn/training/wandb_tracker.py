@@ -2,16 +2,17 @@
 
 import json
 import logging
-import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.schema import WandbConfig
 from ligo_cpc_snn.training.wandb_access import Access, choose_access, import_wandb
+from ligo_cpc_snn.training.wandb_panels import panel_name
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ FINISH_SECONDS = 60.0  # for uploads at the end
 
 
 class WandbTracker:
-    """Sends metrics, figures and artifacts to W&B, online or into the run folder.
+    """Sends metrics, figures, tables and artifacts to W&B, online or into the run folder.
 
     A run that is resumed goes on under the same id. Any failure is logged once, with its
     reason, and ends the use of W&B; the API key is read by `wandb` itself and kept nowhere.
@@ -62,8 +63,10 @@ class WandbTracker:
         return wandb.init(
             project=self.cfg.project,
             entity=self.cfg.entity,
+            group=self.cfg.group,
+            job_type="train",
             tags=self.cfg.tags or None,
-            name=self.name,
+            name=_shown_name(self.name, run_dir),
             id=run_id,
             resume="allow",
             dir=str(run_dir),
@@ -79,16 +82,15 @@ class WandbTracker:
         )
 
     def _sync(self) -> str:
-        # Two offline sessions of one run share its id: --append joins them on the server.
-        return f"wandb sync --append {Path(self._run.dir).parent}"
+        # Sessions of one run share its id: the files of a resumed run are joined on the server.
+        return f"wandb sync {Path(self._run.dir).parent}"
 
     def log(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Record metrics against `step`; a split becomes a prefix, as in `train/loss`."""
+        """Record metrics against `step`, named by the section of panels they belong to."""
         values = dict(metrics)
         split = values.pop("split", None)
-        prefix = f"{split}/" if split else ""
         row = {
-            name if isinstance(value, str) else f"{prefix}{name}": value
+            name if isinstance(value, str) else panel_name(name, split): value
             for name, value in values.items()
         }
         self._attempt("log", lambda: self._run.log({"step": step, **row}))
@@ -102,17 +104,42 @@ class WandbTracker:
 
         self._attempt("figure", send)
 
-    def artifact(self, name: str, path: Path) -> None:
-        """Record a file or folder as a model artifact."""
+    def table(
+        self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Record a table; its name says in which section it is shown."""
 
         def send() -> None:
-            wandb = import_wandb()
-            artifact = wandb.Artifact(re.sub(r"[^\w.-]+", "-", name), type="model")
-            add = artifact.add_dir if path.is_dir() else artifact.add_file
-            add(str(path))
-            self._run.log_artifact(artifact)
+            table = import_wandb().Table(columns=list(columns), data=[list(row) for row in rows])
+            self._run.log({"step": step, name: table})
 
-        self._attempt("artifact", send)
+        self._attempt("table", send)
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Record the numbers that runs are compared by, and a sweep's parameters judged by."""
+        self._attempt("summary", lambda: self._run.summary.update(dict(values)))
+
+    def uses(self, name: str, kind: str, path: Path) -> None:
+        """Record a file or folder as an artifact that this run was made from.
+
+        W&B's own `use_artifact` waits for the server, and refuses where there is none; what it
+        does underneath is written to the file of an offline run as well.
+        """
+
+        def send() -> None:
+            made = _artifact(name, kind, path, {})
+            self._run._log_artifact(made, is_user_created=True, use_after_commit=True)
+
+        self._attempt("uses", send)
+
+    def artifact(
+        self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record a file or folder as an artifact that this run made."""
+        self._attempt(
+            "artifact",
+            lambda: self._run.log_artifact(_artifact(name, kind, path, metadata or {})),
+        )
 
     def finish(self, status: str) -> None:
         """End the run; uploads that take too long are left to `wandb sync`."""
@@ -148,6 +175,20 @@ class WandbTracker:
             self._run = None
 
 
+def _artifact(name: str, kind: str, path: Path, metadata: Mapping[str, Any]) -> Any:
+    """Return a file or folder as W&B keeps it: one of the same content is the same version."""
+    wandb = import_wandb()
+    artifact = wandb.Artifact(re.sub(r"[^\w.-]+", "-", name), type=kind, metadata=dict(metadata))
+    add = artifact.add_dir if path.is_dir() else artifact.add_file
+    add(str(path))
+    return artifact
+
+
+def _shown_name(name: str, run_dir: Path) -> str:
+    """Return the name of a run, with its folder where that is called otherwise, as in a sweep."""
+    return name if run_dir.name == name else f"{name}-{run_dir.name}"
+
+
 def _run_id(run_dir: Path, resumed_step: int | None) -> str:
     """Return the id kept in the run folder if the run goes on, otherwise a new one."""
     path = run_dir / "wandb_run.json"
@@ -164,6 +205,4 @@ def _let_go() -> None:
 
 
 def _short(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    key = os.environ.get("WANDB_API_KEY")
-    return text.replace(key, "<key>") if key else text
+    return hidden(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")

@@ -117,7 +117,7 @@ def export_detector(
 def make_card(cfg: Config, data: Data, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of a run's detector."""
     config = {k: v for k, v in plain(cfg).items() if k not in NOT_THE_DETECTOR}
-    config = _without_folders(config)
+    config = without_folders(config)
     decay, steps = cfg.training.average_decay, metrics["run"]["steps"]
     signals = cfg.data.signals
     return {
@@ -153,12 +153,12 @@ def make_card(cfg: Config, data: Data, metrics: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _without_folders(tree: Any) -> Any:
+def without_folders(tree: Any) -> Any:
     """Return a config whose absolute paths, which are one machine's, are names."""
     if isinstance(tree, dict):
-        return {name: _without_folders(x) for name, x in tree.items()}
+        return {name: without_folders(x) for name, x in tree.items()}
     if isinstance(tree, list):
-        return [_without_folders(x) for x in tree]
+        return [without_folders(x) for x in tree]
     return Path(tree).name if isinstance(tree, str) and Path(tree).is_absolute() else tree
 
 

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.reading.arrays import load_arrays, map_array
 from ligo_cpc_snn.search.engine import Searched
 from ligo_cpc_snn.search.packed import PackedSpikes, pack
 from ligo_cpc_snn.search.parameters import named
@@ -70,17 +71,17 @@ class Progress:
         file = self.folder / f"{key}.npz"
         if not file.exists():
             return None
-        with np.load(file, allow_pickle=False) as saved:
-            about = json.loads(str(saved["about"]))
-            parts = tuple(
-                Searched(
-                    gps=saved[f"gps_{i}"],
-                    value=saved[f"value_{i}"],
-                    features=self._features(key, i, part.pop("features")),
-                    **part,
-                )
-                for i, part in enumerate(about["parts"])
+        saved = load_arrays(file)
+        about = json.loads(str(saved["about"]))
+        parts = tuple(
+            Searched(
+                gps=saved[f"gps_{i}"],
+                value=saved[f"value_{i}"],
+                features=self._features(key, i, part.pop("features")),
+                **part,
             )
+            for i, part in enumerate(about["parts"])
+        )
         left_out = tuple(SearchedSpan(**span) for span in about["left_out"])
         return Group(parts, left_out, Throughput(*about["throughput"]))
 
@@ -151,7 +152,7 @@ class Progress:
         """Return features: `kept` says whether there are, or the channels of packed spikes."""
         if kept is False:
             return None
-        array = np.asarray(np.load(self._features_file(key, part), mmap_mode="r"))
+        array = map_array(self._features_file(key, part))
         return array if kept is True else PackedSpikes(array, kept)
 
 

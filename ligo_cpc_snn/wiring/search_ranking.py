@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import BackgroundConfig, SearchConfig
+from ligo_cpc_snn.reading.arrays import load_arrays
 from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.contributions import contributions
 from ligo_cpc_snn.search.engine import Searched
@@ -173,8 +174,8 @@ def _background(
             else _of_features(cfg, detector, parts, threshold, events)
         )
         _save(file, found)
-    with np.load(file) as saved:
-        return Background(saved["statistic"], float(saved["seconds"]), int(saved["slides"]))
+    saved = load_arrays(file)
+    return Background(saved["statistic"], float(saved["seconds"]), int(saved["slides"]))
 
 
 def _of_features(

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from ligo_cpc_snn.chunked import chunked
 from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.reading.arrays import map_array
 from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.engine import Searched
 from ligo_cpc_snn.search.inputs import Plan
@@ -79,7 +80,7 @@ def _segment(
         return None
     path = folder / f"whitened-{part.gps_start:.6f}.npy"
     write_array(path, framed)
-    return SlideSegment(np.load(path, mmap_mode="r"), np.ones(framed.shape[:2], bool))
+    return SlideSegment(map_array(path), np.ones(framed.shape[:2], bool))
 
 
 def _runner(detector: TrainedDetector, cfg: SearchConfig) -> RunStrain:

@@ -44,6 +44,7 @@ from ligo_cpc_snn.wiring.memory import (
     tell_and_check,
 )
 from ligo_cpc_snn.wiring.qtransform import write_qtransform
+from ligo_cpc_snn.wiring.tracking import tell_banks, tell_results
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +160,8 @@ class Run:
         restored = self._restore(params) if resuming else None
         step = None if restored is None else int(restored.step)
         self.trackers.start(plain(self.cfg), self.run_dir, step)
+        validation = self.together.own(self.data.validation)
+        tell_banks(self.trackers, self.cfg, self.data, validation, self.run_dir)
         status = "failed"
         try:
             state, done = self._train(params, restored, stop)
@@ -246,10 +249,7 @@ class Run:
         if event is not None:
             write_qtransform(self.run_dir, cfg, event.recorded, event.stretch, event.gps)
         page = write_report(self.run_dir)
-        for path in sorted((self.run_dir / "figures").glob("*.png")):
-            self.trackers.figure(int(state.step), path.stem, path)
-        self.trackers.artifact("model", self.run_dir / "checkpoints")
-        self.trackers.artifact("report", page)
+        tell_results(self.trackers, cfg, metrics, self.run_dir, page)
         log.info("report: %s", page)
 
 

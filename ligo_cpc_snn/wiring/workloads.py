@@ -17,9 +17,12 @@ from ligo_cpc_snn.config.runtime_schema import Tuning
 from ligo_cpc_snn.config.save import plain
 from ligo_cpc_snn.config.schema import Config, PhaseConfig
 from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.reading.errors import DAMAGED
+from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.runtime.preference import prefer
 from ligo_cpc_snn.runtime.tuning_store import best_platform
-from ligo_cpc_snn.search.detector_files import find_detector
+from ligo_cpc_snn.search.detector_files import WeightsError, find_detector
+from ligo_cpc_snn.search.weights_settings import read_settings
 
 TRAINING, SEARCH, SLIDES, WINDOW = "training step", "search", "slides", "window"
 DETECTING = (SEARCH, SLIDES, WINDOW)
@@ -71,12 +74,12 @@ def shapes_of_file(path: Path) -> Shapes | None:
         return None
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads(file.metadata()["ligo_cpc_snn"])
-        known = json.loads(header["detector"])
+            header = parse_json(file.metadata()["ligo_cpc_snn"])
+        known = read_settings(path, header["detector"])
         model = OmegaConf.merge(OmegaConf.structured(ModelConfig), known["model"])
-        rate = int(known["sample_rate_hz"])
+        rate = known["sample_rate_hz"]
         return detecting_shapes(OmegaConf.to_object(model), len(known["detectors"]), rate)  # type: ignore[arg-type]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, OmegaConfBaseException):
+    except (SafetensorError, OmegaConfBaseException, WeightsError, *DAMAGED):
         return None  # `load_detector` says what is wrong with the file
 
 
