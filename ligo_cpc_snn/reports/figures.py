@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ligo_cpc_snn.reports import (
@@ -20,7 +21,7 @@ from ligo_cpc_snn.reports import event_figures as events
 from ligo_cpc_snn.reports import spike_figures as spikes
 from ligo_cpc_snn.reports import training_figures as training
 from ligo_cpc_snn.reports.run_files import RunFiles
-from ligo_cpc_snn.reports.theme import Theme
+from ligo_cpc_snn.reports.theme import LIGHT, Theme, png
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,19 @@ class Plot:
     caption: str
     draw: Callable[[Theme], Figure] | None
     live: Callable[[], go.Figure] | None = None
+
+    def picture(self, theme: Theme = LIGHT) -> bytes:
+        """Return the static figure as a PNG under its title, for a notebook.
+
+        Raises:
+            ValueError: it is interactive only.
+        """
+        if self.draw is None:
+            raise ValueError(f"figure {self.name} is interactive only: use its live()")
+        with rc_context(theme.settings()):
+            figure = self.draw(theme)
+            figure.suptitle(self.title, x=0.01, ha="left", weight="bold")
+            return png(figure)
 
 
 def plots(files: RunFiles) -> list[Plot]:

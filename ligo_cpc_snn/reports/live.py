@@ -102,7 +102,7 @@ def add_band(
     figure.add_scatter(
         x=numbers(np.concatenate([x, x[::-1]])), y=numbers(np.concatenate([high, low[::-1]])),
         fill="toself", fillcolor=colour + opacity, mode="lines", line={"width": 0, "color": colour},
-        hoverinfo="skip", legendgroup=group + "x", showlegend=False, **more,
+        hoverinfo="skip", legendgroup=group, showlegend=False, **more,
     )  # fmt: skip
 
 

@@ -91,7 +91,7 @@
     const settings = {
       responsive: true, displaylogo: false, displayModeBar: touch.matches ? true : "hover",
       modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d"],
-      showSendToCloud: true, // a page never sends its numbers anywhere
+      showSendToCloud: false, plotlyServerURL: "", // a page never sends its numbers anywhere
     };
     const [data, layout] = looks(charts.get(figure), box.clientWidth);
     box.style.height = `${layout.height}px`; // a window that changes size takes it from here

@@ -171,10 +171,11 @@ def _model(path: Path, tree: dict[str, Any], card: Mapping[str, Any]) -> ModelCo
         key = getattr(error, "full_key", None)
         reason = one_line(f"model.{key}" if key else str(error).splitlines()[0])
         versions = card.get("versions")
-        writer = versions.get("ligo-cpc-snn") if isinstance(versions, dict) else None
+        known = versions.get("ligo-cpc-snn") if isinstance(versions, dict) else None
+        writer = one_line(str(known or "not recorded"))
         raise WeightsError(
             f"{path} has a setting that ligo_cpc_snn {metadata.version('ligo-cpc-snn')} does not "
-            f"know: {reason}. Install the version that wrote it ({one_line(str(writer or 'not recorded'))}) or a newer one"
+            f"know: {reason}. Install the version that wrote it ({writer}) or a newer one"
         ) from error
     assert isinstance(model, ModelConfig)
     return model
