@@ -11,6 +11,7 @@ import h5py
 import nir
 
 from ligo_cpc_snn.exporting.errors import ExportError
+from ligo_cpc_snn.reading.heaps import check_heaps
 
 LARGEST_FILE = 256_000_000  # bytes
 LARGEST_NUMBERS = 64_000_000  # in all data sets together
@@ -32,6 +33,7 @@ def read_graph(path: Path) -> nir.NIRGraph:
             f"{path} has {size / 1e6:.0f} MB, expected {LARGEST_FILE / 1e6:.0f} at most: {REMEDY}"
         )
     try:
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             _check_items(path, file)
         graph = nir.read(path)

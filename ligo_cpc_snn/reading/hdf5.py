@@ -15,11 +15,12 @@ import h5py
 
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.reading.errors import DAMAGED, FileContentError, reason
+from ligo_cpc_snn.reading.heaps import check_heaps
 
 MOST_ITEMS, DEEPEST = 200_000, 16
 # What may be unpacked: this much, or so many times the file's size. Strain of one value packs
-# a thousandfold, recorded strain tenfold.
-UNPACKED_BYTES, UNPACKED_RATIO = 1_000_000_000, 32
+# a thousandfold, recorded strain tenfold; an hour at 16 kHz has 540 MB.
+UNPACKED_BYTES, UNPACKED_RATIO = 600_000_000, 32
 FILTERS = {
     h5py.h5z.FILTER_DEFLATE,
     h5py.h5z.FILTER_SHUFFLE,
@@ -63,6 +64,7 @@ def open_bytes(path: Path, body: bytes) -> Iterator[h5py.File]:
         FileContentError: they are damaged, or have what no file of ours has.
     """
     try:
+        check_heaps(path, body)
         with h5py.File(io.BytesIO(body), "r") as file:
             check_items(path, file, len(body))
             yield file
@@ -76,6 +78,7 @@ def open_bytes(path: Path, body: bytes) -> Iterator[h5py.File]:
 def _look_through(path: Path, size: int, changed: int) -> None:
     """Check a file of this size and time of change; strain is opened once per segment."""
     del changed  # of the key alone
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         check_items(path, file, size)
 

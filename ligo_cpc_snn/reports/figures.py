@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ligo_cpc_snn.reports import (
@@ -21,7 +20,7 @@ from ligo_cpc_snn.reports import event_figures as events
 from ligo_cpc_snn.reports import spike_figures as spikes
 from ligo_cpc_snn.reports import training_figures as training
 from ligo_cpc_snn.reports.run_files import RunFiles
-from ligo_cpc_snn.reports.theme import LIGHT, Theme, png
+from ligo_cpc_snn.reports.theme import LIGHT, Theme, headed_png
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,7 @@ class Plot:
         """
         if self.draw is None:
             raise ValueError(f"figure {self.name} is interactive only: use its live()")
-        with rc_context(theme.settings()):
-            figure = self.draw(theme)
-            figure.suptitle(self.title, x=0.01, ha="left", weight="bold")
-            return png(figure)
+        return headed_png(self.draw(theme), self.title, theme)
 
 
 def plots(files: RunFiles) -> list[Plot]:

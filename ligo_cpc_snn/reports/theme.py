@@ -175,3 +175,17 @@ def png(figure: Figure) -> bytes:
     packed = io.BytesIO()
     small.save(packed, format="png", optimize=True)
     return packed.getvalue()
+
+
+def headed_png(figure: Figure, title: str, theme: Theme = LIGHT) -> bytes:
+    """Return a figure as a PNG with a title above it, clear of legends outside of its panels."""
+    width = figure.get_size_inches()[0]
+    heading = Figure(figsize=(width, 0.36), facecolor=theme.paper)
+    heading.text(0.09 / width, 0.5, title, color=theme.ink, size=11, weight="bold", va="center")
+    parts = [Image.open(io.BytesIO(png(part))).convert("RGB") for part in (heading, figure)]
+    joined = Image.new("RGB", (parts[1].width, sum(part.height for part in parts)), theme.paper)
+    joined.paste(parts[0], (0, 0))
+    joined.paste(parts[1], (0, parts[0].height))
+    packed = io.BytesIO()
+    joined.save(packed, format="png", optimize=True)
+    return packed.getvalue()

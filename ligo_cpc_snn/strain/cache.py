@@ -1,6 +1,7 @@
 """The strain cache: what it knows, what it gives, and how much room it takes."""
 
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ class StrainCache:
         limit_gb: Size beyond which the least recently used files are deleted.
 
     Raises:
-        GwoscError: The folder cannot be made.
+        GwoscError: The folder cannot be made or written.
     """
 
     def __init__(self, root: Path, host: str, limit_gb: float) -> None:
@@ -59,6 +60,11 @@ class StrainCache:
                 f"strain cache {root} cannot be made ({error.strerror}): set LIGO_CACHE_DIR to a "
                 "folder that can be written"
             ) from error
+        if not os.access(self.incoming, os.W_OK):  # also root, on a read-only disk
+            raise GwoscError(
+                f"strain cache {root} cannot be written (its disk or folder is read-only): set "
+                "LIGO_CACHE_DIR to a folder that can be written"
+            )
 
     def pieces(self, detector: str, wanted: segmentlist) -> list[Piece]:
         """Return the files that tell something about wanted seconds of a detector."""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Shaped
 
 from ligo_cpc_snn.reading.errors import DAMAGED, reason
 from ligo_cpc_snn.strain.errors import StrainFileError
 from ligo_cpc_snn.strain.formats import sample_rate
+from ligo_cpc_snn.strain.frame_structure import check_structure
 from ligo_cpc_snn.strain.quality import NEEDED_INJECTION, NEEDED_QUALITY, bits_set, per_sample
 from ligo_cpc_snn.strain.segments import StrainSegment, good_stretches
 
@@ -24,7 +25,7 @@ NO_READER = (
 )
 
 
-Channel = tuple[str, float, float, Float[np.ndarray, "time"]]  # name, start, step in s, values
+Channel = tuple[str, float, float, Shaped[np.ndarray, "..."]]  # name, start, step in s, values
 
 
 def read_frames(path: Path, detectors: Sequence[str] | None) -> list[StrainSegment]:
@@ -34,11 +35,13 @@ def read_frames(path: Path, detectors: Sequence[str] | None) -> list[StrainSegme
         StrainFileError: No frame library is installed, or the file cannot be read.
     """
     if importlib.util.find_spec("gwframe") is not None:
-        frames = _with_gwframe(path)
+        reader = _with_gwframe
     elif importlib.util.find_spec("lalframe") or importlib.util.find_spec("LDAStools"):
-        frames = _with_gwpy(path)
+        reader = _with_gwpy
     else:
         raise StrainFileError(path, NO_READER)
+    check_structure(path)
+    frames = reader(path)
     names = {name for frame in frames for name, *_ in frame}
     if not any(STRAIN_CHANNEL.match(name) for name in names):
         raise StrainFileError(path, f"no channel like H1:...STRAIN among {sorted(names)}")

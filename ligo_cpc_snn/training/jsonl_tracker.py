@@ -19,6 +19,7 @@ class JsonlTracker:
 
     def __init__(self) -> None:
         self._file: TextIO | None = None
+        self._failed = False
 
     def start(self, config: Mapping[str, Any], run_dir: Path, resumed_step: int | None) -> None:
         """Open the file: what lies after the resumed step will be written again, so it goes."""
@@ -42,7 +43,12 @@ class JsonlTracker:
             raise RuntimeError("JsonlTracker.log before start: call start(config, run_dir, None)")
         row = {"step": int(step), "time": time.time(), **metrics}
         line = json.dumps({name: _plain(value) for name, value in row.items()}, allow_nan=False)
-        self._file.write(line + "\n")
+        try:
+            self._file.write(line + "\n")
+        except OSError as error:
+            self._failed = True
+            remedy = "make room, the same command goes on from the last checkpoint"
+            raise OSError(error.errno, f"{error.strerror}, {remedy}", self._file.name) from error
 
     def figure(self, step: int, name: str, path: Path) -> None:
         """Do nothing: the figure is in the run folder already."""
@@ -64,10 +70,16 @@ class JsonlTracker:
         """Do nothing: the file is in the run folder already."""
 
     def finish(self, status: str) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the file; a failure that `log` has raised already is not raised again."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except OSError as error:
+            if not self._failed:
+                raise
+            logger.debug("closing after a failed write: %s", error)
 
 
 def _plain(value: Any) -> str | bool | int | float | None:

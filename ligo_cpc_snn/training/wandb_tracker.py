@@ -195,7 +195,9 @@ def _run_id(run_dir: Path, resumed_step: int | None) -> str:
     if resumed_step is not None and path.exists():
         return str(json.loads(path.read_text("utf-8"))["id"])
     run_id = uuid.uuid4().hex[:12]
-    path.write_text(json.dumps({"id": run_id}) + "\n", "utf-8")
+    partial = path.with_suffix(".partial")  # a kill leaves no half of it
+    partial.write_text(json.dumps({"id": run_id}) + "\n", "utf-8")
+    partial.replace(path)
     return run_id
 
 

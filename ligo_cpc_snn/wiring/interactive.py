@@ -36,6 +36,13 @@ class Windows(NamedTuple):
     merger_seconds: float
 
 
+class Represented(NamedTuple):
+    """Latents and context of windows on the host, the detectors' features side by side."""
+
+    latents: Float[np.ndarray, "window frame feature"]
+    context: Float[np.ndarray, "window frame feature"]
+
+
 def trained(cfg: Config) -> Path:
     """Return the folder of a finished run; it is trained, or goes on, where it is not finished.
 
@@ -89,12 +96,8 @@ def known_windows(cfg: Config, data: Data, *, count: int, network_snr: float) ->
 
 def represent(
     detector: TrainedDetector, strain: Float[np.ndarray, "window detector time"]
-) -> Representation:
-    """Return latents and context of each window from silence, the detectors' side by side.
-
-    Returns:
-        Arrays on the host of shape (window, frame, detectors x features).
-    """
+) -> Represented:
+    """Return latents and context of each window, before which there was silence."""
 
     def encode(params: Any, strain: jax.Array) -> Representation:
         network = detector.assemble(params)
@@ -107,7 +110,7 @@ def represent(
         run(detector.params, jnp.asarray(strain[i : i + AT_ONCE, :, :whole]))
         for i in range(0, len(strain), AT_ONCE)
     ]
-    return Representation(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+    return Represented(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
 
 def _side_by_side(x: jax.Array, windows: int) -> jax.Array:

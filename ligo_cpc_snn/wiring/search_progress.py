@@ -8,6 +8,7 @@ by side, so that its numbers are the same to the last bit.
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import numpy as np
 
 from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.reading.arrays import load_arrays, map_array
+from ligo_cpc_snn.reading.errors import FileContentError
 from ligo_cpc_snn.search.engine import Searched
 from ligo_cpc_snn.search.packed import PackedSpikes, pack
 from ligo_cpc_snn.search.parameters import named
@@ -27,6 +29,8 @@ from ligo_cpc_snn.search.record import SearchedSpan
 from ligo_cpc_snn.search.throughput import Throughput
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.strain.replacing import write_whole
+
+log = logging.getLogger(__name__)
 
 SETTINGS = "settings.json"
 PARTIAL = ".new"  # of files being written
@@ -67,17 +71,23 @@ class Progress:
             write_whole(file, json.dumps(settings, indent=1).encode())
 
     def load(self, key: str) -> Group | None:
-        """Return a group that is complete, None if it is not."""
+        """Return a group that is complete; None if it is not, or not as it was written."""
         file = self.folder / f"{key}.npz"
         if not file.exists():
             return None
-        saved = load_arrays(file)
+        try:
+            return self._read(key, load_arrays(file))
+        except (FileContentError, LookupError, TypeError, ValueError, OSError) as error:
+            log.warning("%s is damaged (%s): its stretches are searched again", file, error)
+            return None
+
+    def _read(self, key: str, saved: dict[str, Any]) -> Group:
         about = json.loads(str(saved["about"]))
         parts = tuple(
             Searched(
                 gps=saved[f"gps_{i}"],
                 value=saved[f"value_{i}"],
-                features=self._features(key, i, part.pop("features")),
+                features=self._features(key, i, part.pop("features"), part.pop("sha256", None)),
                 **part,
             )
             for i, part in enumerate(about["parts"])
@@ -98,6 +108,7 @@ class Progress:
             packed = isinstance(kept, PackedSpikes)
             if kept is not None:
                 write_array(self._features_file(key, i), kept.bits if packed else kept)
+                rest["sha256"] = _digest(self._features_file(key, i))
             about.append(rest | {"features": kept.channels if packed else kept is not None})
         left_out = [asdict(span) for span in group.left_out]
         text = {"parts": about, "left_out": left_out, "throughput": list(group.throughput)}
@@ -148,12 +159,27 @@ class Progress:
     def _features_file(self, key: str, part: int) -> Path:
         return self.folder / f"{key}-features-{part}.npy"
 
-    def _features(self, key: str, part: int, kept: bool | int) -> np.ndarray | PackedSpikes | None:
-        """Return features: `kept` says whether there are, or the channels of packed spikes."""
+    def _features(
+        self, key: str, part: int, kept: bool | int, sha256: str | None
+    ) -> np.ndarray | PackedSpikes | None:
+        """Return features: `kept` says whether there are, or the channels of packed spikes.
+
+        Raises:
+            FileContentError: the file is not the one that was written; groups written before
+                this was kept have no SHA-256 of it and are taken as they are.
+        """
         if kept is False:
             return None
-        array = map_array(self._features_file(key, part))
+        file = self._features_file(key, part)
+        if sha256 is not None and _digest(file) != sha256:
+            raise FileContentError(file, "its SHA-256 differs from that of what was written")
+        array = map_array(file)
         return array if kept is True else PackedSpikes(array, kept)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
