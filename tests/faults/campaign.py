@@ -21,7 +21,7 @@ from hits import (
     undisturbed,
     wait,
 )
-from surroundings import clock_library, jumping_clock, silent_tracker
+from surroundings import TRACKED, clock_library, jumping_clock, silent_tracker
 from workshop import Workshop
 
 COMMANDS = ("fetch", "checkpoint", "search", "training")
@@ -165,7 +165,9 @@ def tracker(bench: Bench, number: int) -> Iterator[str]:
     """Track a run at a server that takes connections and never answers, or once."""
     for index in range(number):
         with silent_tracker(answers=index % 2 == 1) as environment:
-            said = bench.goes_on(bench.fresh(), **environment)
+            command = bench.fresh()
+            tracked = replace(command, arguments=(*command.arguments, TRACKED))
+            said = bench.goes_on(tracked, **environment)
         yield next(x for x in said.splitlines() if "W&B" in x)
 
 

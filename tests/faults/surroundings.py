@@ -12,6 +12,7 @@ from pathlib import Path
 LIBRARIES = "*/faketime/libfaketimeMT.so.1"  # Debian's package libfaketime
 JUMPS_SECONDS = (-40 * 86400, 40 * 86400)  # over what the cache calls old
 KEY = 40 * "f"  # of the form of a W&B key
+TRACKED = "trackers.wandb.mode=online"
 
 
 @contextmanager
@@ -29,7 +30,6 @@ def silent_tracker(answers: bool = False) -> Iterator[dict[str, str]]:
         thread = threading.Thread(target=_take, args=(server, taken, answers), daemon=True)
         thread.start()
         yield {
-            "WANDB_MODE": "online",
             "WANDB_API_KEY": KEY,
             "WANDB_BASE_URL": f"http://127.0.0.1:{server.getsockname()[1]}",
         }
