@@ -24,6 +24,7 @@ from ligo_cpc_snn.benchmarking.comparing import (
 from ligo_cpc_snn.benchmarking.records import FOLDER, save
 from ligo_cpc_snn.benchmarking.scales import SIZES, Scale
 from ligo_cpc_snn.benchmarking.tables import as_text
+from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.errors import UserError
@@ -36,16 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
         from ligo_cpc_snn.benchmarking.data import main as compare_data
 
         return compare_data(arguments[1:])
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
-    except (UserError, ConfigError) as error:
+        return _run(_parser().parse_args(arguments))
+    except (UserError, ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped: nothing is kept", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("ligo-benchmark", description=__doc__)
+    parser = Parser("ligo-benchmark", description=__doc__)
     scales = [scale.value for scale in Scale]
     parser.add_argument(
         "--scale", choices=scales, default="small", help="of the work; small: of the aims"
@@ -71,6 +74,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.repeats is not None and options.repeats < 1:
         raise UserError(f"--repeats={options.repeats}: expected 1 or more")
     before = None if options.compare is None else read_result(options.compare)
+    if before is not None and before["scale"] != options.scale:
+        raise UserError(f"--compare {options.compare} is of scale {before['scale']}: give --scale")
+    if options.save is not None:  # told before minutes are spent
+        options.save.mkdir(parents=True, exist_ok=True)
     result = measure(options)
     slower: list[str] = []
     if before is not None:

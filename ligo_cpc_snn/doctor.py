@@ -9,15 +9,22 @@ import json
 import sys
 from collections.abc import Sequence
 
+from ligo_cpc_snn.config.command_line import Parser
+from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.runtime.doctor import examine
 from ligo_cpc_snn.runtime.doctor_text import lines
 
+LONGEST = 3600.0  # s
 SECONDS = 60.0  # of one trial: a plug-in may compile for some seconds, a hung one never ends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `ligo-doctor`."""
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     found = examine(options.seconds)
     if options.json:
         print(json.dumps(found.plain(), indent=2))
@@ -27,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ligo-doctor",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -40,9 +47,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text}: expected a number of seconds above 0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number in (0, {LONGEST:g}]")
     return value
 
 

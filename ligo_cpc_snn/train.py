@@ -18,9 +18,9 @@ EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 
 def train(cfg: Config) -> int:
     """Run one config; JAX is imported only after its environment is set."""
-    prefer_learned(cfg)
     run_dir = Path(cfg.run_dir).expanduser().absolute()
     if not processes.started_together(cfg.runtime.distributed):
+        prefer_learned(cfg)
         if not cfg.runtime.fallback:  # a platform that is not here is told before a folder is made
             _prepare(cfg.runtime)
         return _train(cfg, run_dir, run_dir, cfg.runtime)

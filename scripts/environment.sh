@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes .venv in the checkout and installs the package into it.
 # Linux and macOS, Python 3.11 to 3.13; uv is used where it is installed, pip otherwise.
 

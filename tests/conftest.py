@@ -3,8 +3,10 @@
 import getpass
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 # Before JAX is imported: the same numbers on every machine, no files outside the test.
@@ -17,12 +19,24 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-from jaxtyping import install_import_hook  # noqa: E402 (after the environment)
+import jax  # noqa: E402 (after the environment)
+from jaxtyping import install_import_hook  # noqa: E402
 
 PACKAGES = "strain signals conditioning dataset models objectives search evaluation"
 TRAINING = "accumulation learner loop mining optimiser phases step validation"
 CHECKED = [*PACKAGES.split(), *(f"training.{name}" for name in TRAINING.split())]
 install_import_hook([f"ligo_cpc_snn.{name}" for name in CHECKED], "typechecker.check")
+
+
+ENOUGH_BYTES = 3e9  # of a process, before it lets go of compiled programs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_do_not_pile_up() -> Iterator[None]:
+    """Keep two processes of tests below a laptop's memory: programs come back from the disk."""
+    yield
+    if psutil.Process().memory_info().rss > ENOUGH_BYTES:
+        jax.clear_caches()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -37,6 +37,8 @@ WRONG_VALUES = {
     "resume=Must": "expected one of never, auto, must; did you mean must?",
     "trackers.progress=perhaps": "expected true or false",
     "runtime.memory_budget_gb=much": "expected a number or null",
+    "runtime.memory_budget_gb=0": "expected more than 0, or null",
+    "runtime.host_memory_gb=-1": "expected more than 0, or null",
     "~data": "a setting cannot be removed",
     "training": "expected key=value",
     "data.strain_dir=a=b": "expected key=value",

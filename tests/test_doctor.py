@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ligo_cpc_snn import doctor
 from ligo_cpc_snn.runtime import doctor_facts, plugins
 from ligo_cpc_snn.runtime.child import run_child
 from ligo_cpc_snn.runtime.device_trial import DeviceTrial, try_plugin
@@ -23,6 +24,17 @@ NAMESPACE = {
     "hangs": "import time\ntime.sleep(3600)\n",
     "lacks_a_library": "raise ImportError('libmissing.so: cannot open shared object file')\n",
 }
+
+
+@pytest.mark.parametrize("seconds", ["x", "0", "inf", "1e300", "nan"])
+def test_a_wrong_limit_is_one_line(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main([f"--seconds={seconds}"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert f"{seconds}: expected a number in" in told
+    assert told.count("\n") == 1
+
+
 CLEAN = ("JAX_", "XLA_", "LIGO_")
 
 

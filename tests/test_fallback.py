@@ -16,6 +16,7 @@ from small_detector import RATE, noise, small_detector
 
 from ligo_cpc_snn.config.compose import load_root
 from ligo_cpc_snn.config.roots import SEARCH, TRAINING
+from ligo_cpc_snn.memory import OutOfMemoryError
 from ligo_cpc_snn.runtime import choice, fallback, platforms
 from ligo_cpc_snn.runtime.choice import choose_platform
 from ligo_cpc_snn.runtime.environment import EnvironmentReport
@@ -123,6 +124,7 @@ def failed_with(error: BaseException, cause: BaseException | None = None) -> Bas
         (failed_with(ValueError("a step"), JaxRuntimeError("INTERNAL: lost")), "INTERNAL: lost"),
         (NotImplementedError("rule for 'eigh' not found for platform METAL"), "platform METAL"),
         (DeviceUnavailableError("platform cuda does not start"), "does not start"),
+        (OutOfMemoryError("one window needs 9 GB of 8"), "one window needs"),
         (ValueError("data.window_seconds=0"), ""),
         (NotImplementedError("no such model"), ""),
         (FloatingPointError("the loss is not finite"), ""),

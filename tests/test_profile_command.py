@@ -21,6 +21,7 @@ from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import to_overrides
 from ligo_cpc_snn.runtime.allocator import VARIABLES
 from ligo_cpc_snn.search.weights import save_detector
+from ligo_cpc_snn.wiring import profile as profile_wiring
 from ligo_cpc_snn.wiring.profile import profile_run, profile_search
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +151,8 @@ def test_aims_are_judged_by_the_best_way():
     assert [text.split(":")[0] for text in gpu_aims.missed(slow)] == ["training step", "search"]
     wrong = {"kernels": "fast", "difference": 1e-2, "tolerance": 1e-3}
     assert "fast differs" in gpu_aims.missed(RESULT | {"agreement": [wrong]})[0]
+    broken = wrong | {"difference": float("nan")}
+    assert "fast differs from plain by nan" in gpu_aims.missed(RESULT | {"agreement": [broken]})[0]
 
 
 @pytest.mark.slow
@@ -187,3 +190,15 @@ def test_allocators_take_turns():
     if "not glibc" not in result["mallopt"]["allocator"]:
         assert "keeps pages" in result["mallopt"]["allocator"]
         assert "MALLOC_TOP_PAD_" in result["launch.sh"]["allocator"]
+
+
+def test_a_folder_that_no_profile_made_is_not_emptied(tmp_path):
+    own = tmp_path / "trace/notes.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"trace is not of an earlier profile.*--to DIR"):
+        profile_wiring._emptied(own.parent)
+    assert own.read_text() == "mine"
+    own.unlink()
+    (profile_wiring._emptied(own.parent) / "old").touch()
+    assert not (profile_wiring._emptied(own.parent) / "old").exists()

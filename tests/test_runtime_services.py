@@ -76,14 +76,30 @@ def test_peak_memory_grows_with_use() -> None:
 
 
 def test_limit_of_a_container_is_respected(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "max").write_text("1000\n")
-    (tmp_path / "current").write_text("400\n")
-    pair = (tmp_path / "max", tmp_path / "current")
-    monkeypatch.setattr(memory_limits, "_LIMITS", (pair,))
+    monkeypatch.setattr(memory_limits, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory_limits, "OWN", tmp_path / "own")
+    job = tmp_path / "slurm/job_7"  # what a cluster limits is below the root
+    job.mkdir(parents=True)
+    (tmp_path / "own").write_text("1:cpu:/elsewhere\n0::/slurm/job_7\n")
+    for folder, limit in ((tmp_path, "2000"), (job.parent, "max"), (job, "1000")):
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text("400\n")
     assert memory_limits.available_bytes() == 600
     assert memory_limits.total_bytes() == 1000
-    (tmp_path / "max").write_text("max\n")
+    (job / "memory.max").write_text("max\n")
+    assert memory_limits.total_bytes() == 2000
+    (tmp_path / "memory.max").write_text("max\n")
     assert memory_limits.total_bytes() > 1e8
+
+
+def test_limit_of_the_first_kind_of_groups_is_respected(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(memory_limits, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory_limits, "OWN", tmp_path / "own")
+    (tmp_path / "own").write_text("4:cpu,memory:/job\n")
+    (tmp_path / "memory/job").mkdir(parents=True)
+    (tmp_path / "memory/job/memory.limit_in_bytes").write_text("3000")
+    (tmp_path / "memory/job/memory.usage_in_bytes").write_text("1000")
+    assert (memory_limits.available_bytes(), memory_limits.total_bytes()) == (2000, 3000)
 
 
 def test_allocator_is_left_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

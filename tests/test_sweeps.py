@@ -109,9 +109,10 @@ def test_the_objective_is_the_share_found_at_the_lowest_rate(tmp_path):
     both["detection"]["efficiency"] = []
     file.write_text(json.dumps(both))
     assert objective_of(tmp_path) == 0.7
-    file.write_text("{}")
-    with pytest.raises(ConfigError, match=r"does not tell how well .* run\.log"):
-        objective_of(tmp_path)
+    for broken in ("{}", '{"detection": {}}', '{"detection": {"efficiency": [], "auc": []}}'):
+        file.write_text(broken)
+        with pytest.raises(ConfigError, match=r"does not tell how well .* run\.log"):
+            objective_of(tmp_path)
 
 
 @needs_optuna

@@ -45,9 +45,20 @@ def read_result(file: Path) -> dict[str, Any]:
         raise UserError(
             f"--compare {file} is not JSON ({error}): give a result of --json"
         ) from error
-    if not isinstance(result, dict) or not {"scale", "stages", "setting"} <= set(result):
+    if not _whole(result):
         raise UserError(f"--compare {file} is no result of ligo-benchmark --json")
     return result
+
+
+def _whole(result: Any) -> bool:
+    """Return whether a result has what a comparison looks at."""
+    if not isinstance(result, dict) or not isinstance(result.get("scale"), str):
+        return False
+    stages, setting = result.get("stages"), result.get("setting")
+    if not isinstance(stages, dict) or not isinstance(setting, dict):
+        return False
+    ratios = [row.get("ratio") if isinstance(row, dict) else None for row in stages.values()]
+    return all(isinstance(ratio, float) and ratio > 0 for ratio in ratios)
 
 
 def check_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:

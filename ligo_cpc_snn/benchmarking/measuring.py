@@ -136,6 +136,7 @@ def _row(timing: Timing, work: Work) -> dict[str, Any]:
         "quartiles_ms": [1e3 * timing.low, 1e3 * timing.high],
         "ratio": timing.ratio,
         "ratio_quartiles": [timing.ratio_low, timing.ratio_high],
+        "rounds_ms": [round(1e3 * seconds, 4) for seconds in timing.rounds],
     }
     if work.items:
         row |= {"per_second": work.items / timing.median, "unit": work.unit}

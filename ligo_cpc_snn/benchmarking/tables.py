@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ligo_cpc_snn.benchmarking.aims import CEILINGS_MS, judged
+from ligo_cpc_snn.benchmarking.aims import CEILINGS_MS, judged, times
 
 HEAD = ("stage", "median", "quartiles", "over reference", "times ours", "rate")
 NOTE = """Reference: the matrix products of 4096 x 512 -> 256 -> 128 -> 2, forward and backward, in
@@ -38,7 +38,7 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, row in stages.items():
         low, high = row["quartiles_ms"]
         ours = stages.get(name.partition(", ")[0])
-        peer = f"{row['median_ms'] / ours['median_ms']:.2f}" if ", " in name and ours else ""
+        peer = f"{times(row, ours):.2f}" if ", " in name and ours else ""
         rate = f"{row['per_second']:,.4g} {row['unit']}/s" if "per_second" in row else ""
         yield (
             name,

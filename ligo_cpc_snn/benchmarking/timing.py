@@ -18,7 +18,10 @@ Functions = Mapping[str, Callable[[], Any]]
 
 
 class Timing(NamedTuple):
-    """Seconds of a call, median and quartiles; and of its time over the reference's of a round."""
+    """Seconds of a call, median and quartiles; and of its time over the reference's of a round.
+
+    `rounds` are the seconds of each call, in the order of the rounds.
+    """
 
     median: float
     low: float
@@ -26,6 +29,7 @@ class Timing(NamedTuple):
     ratio: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None
+    rounds: tuple[float, ...] = ()
 
 
 def time_together(
@@ -54,10 +58,14 @@ def time_together(
             of_round[i] = time.perf_counter() - begun
     names = list(functions)
     over = None if reference is None else seconds / seconds[:, [names.index(reference)]]
-    return {
-        name: Timing(*_quartiles(seconds[:, i]), *(() if over is None else _quartiles(over[:, i])))
-        for i, name in enumerate(names)
-    }
+    found = {}
+    for i, name in enumerate(names):
+        timing = Timing(*_quartiles(seconds[:, i]), rounds=tuple(seconds[:, i].tolist()))
+        if over is not None:
+            ratio, low, high = _quartiles(over[:, i])
+            timing = timing._replace(ratio=ratio, ratio_low=low, ratio_high=high)
+        found[name] = timing
+    return found
 
 
 def _quartiles(numbers: np.ndarray) -> tuple[float, float, float]:

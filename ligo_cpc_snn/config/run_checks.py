@@ -25,9 +25,6 @@ def _run(cfg: Config) -> Iterator[str]:
             f"runtime.log_level={cfg.runtime.log_level}: expected one of "
             f"{', '.join(LOG_LEVELS)}{hint}"
         )
-    budget = cfg.runtime.memory_budget_gb
-    if budget is not None and budget <= 0:
-        yield f"runtime.memory_budget_gb={budget}: expected more than 0, or null"
 
 
 def _positive(cfg: Config) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""Settings of where and how a run computes; none of them changes what it computes."""
+"""Settings of where and how a run computes; none changes a result beyond stated tolerances.
+
+`precision=bfloat16` rounds factors of matrix products to 8 bits (`models/kernels.py`); the others
+differ by the order of sums.
+"""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -88,6 +92,11 @@ class RuntimeConfig:
             0 < self.memory_fraction <= 1,
             f"runtime.memory_fraction={self.memory_fraction}: expected a number in (0, 1]",
         )
+        for name in ("memory_budget_gb", "host_memory_gb"):
+            value = getattr(self, name)
+            require(
+                value is None or value > 0, f"runtime.{name}={value}: expected more than 0, or null"
+            )
 
 
 def fallback_runtime() -> RuntimeConfig:

@@ -19,11 +19,11 @@ def objective_of(run_dir: Path) -> float:
     file = run_dir / "metrics.json"
     try:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["detection"]
-    except (OSError, ValueError, KeyError) as error:
+        curves = sorted(found["efficiency"], key=lambda x: x["threshold"]["nominal_rate"])
+        rates = [float(rate["value"]) for rate in (curves[0]["rates"] if curves else found["auc"])]
+        return sum(rates) / len(rates)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise ConfigError(
             f"{file} does not tell how well the run detects ({type(error).__name__}: {error}): "
             "see its run.log"
         ) from error
-    curves = sorted(found["efficiency"], key=lambda x: x["threshold"]["nominal_rate"])
-    rates = curves[0]["rates"] if curves else found["auc"]
-    return float(sum(rate["value"] for rate in rates) / len(rates))

@@ -25,13 +25,22 @@ def device_failure(error: BaseException) -> str:
     """Return in one line what a device or its plug-in reported, or nothing if none did."""
     from jax.errors import JaxRuntimeError
 
+    from ligo_cpc_snn.memory import OutOfMemoryError
+
     for one in _chain(error):
+        # A device too small for the least that a run needs, by the compiler's own count.
+        if isinstance(one, OutOfMemoryError):
+            return _short(" ".join(str(one).split()))
         text = " ".join(str(one).split())
         # The second: an operation that the plug-in's compiler does not have.
         missing = isinstance(one, NotImplementedError) and "for platform" in text
         if missing or isinstance(one, (JaxRuntimeError, DeviceUnavailableError)):
-            return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+            return _short(text)
     return ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,33 +1,32 @@
 """Memory that this process may use on the host, in a container or out of it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from ligo_cpc_snn.runtime.platforms import PlatformError
 
-# cgroup v2, then v1: the limit of a container, which psutil does not know.
-_LIMITS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
+# Limits of containers, SLURM jobs and systemd units, which psutil does not know.
+GROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_V1, _V2 = (
+    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ("memory.max", "memory.current"),
 )
 
 
 def available_bytes() -> int:
     """Return the bytes that can still be taken without swapping or being killed."""
     free = int(psutil.virtual_memory().available)
-    left = [_read(limit) - _read(used) for limit, used in _LIMITS if _limited(limit)]
+    left = [_read(limit) - _read(used) for limit, used in _limits()]
     return max(0, min([free, *left]))
 
 
 def total_bytes() -> int:
     """Return the memory of the host or of the container, whichever is smaller."""
     total = int(psutil.virtual_memory().total)
-    return min([total, *(_read(limit) for limit, _ in _LIMITS if _limited(limit))])
+    return min([total, *(_read(limit) for limit, _ in _limits())])
 
 
 def allowed_fraction(asked: float) -> float:
@@ -46,6 +45,22 @@ def allowed_fraction(asked: float) -> float:
     if not 0 < fraction <= 1:
         raise PlatformError(f"LIGO_MEM_FRACTION={own}: expected a number in (0, 1]")
     return fraction
+
+
+def _limits() -> Iterator[tuple[Path, Path]]:
+    """Yield the files of limit and use of this process's control group and of all above it."""
+    for line in OWN.read_text().splitlines() if OWN.exists() else ("0::/",):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top, names = (GROUPS / "memory", _V1) if controllers else (GROUPS, _V2)
+        # A path that climbs out is of another namespace: only the root is seen from here.
+        own = top if ".." in path else top / path.strip("/")
+        for folder in (own, *own.parents):
+            if _limited(folder / names[0]) and (folder / names[1]).exists():
+                yield folder / names[0], folder / names[1]
+            if folder == top:
+                break
 
 
 def _limited(file: Path) -> bool:

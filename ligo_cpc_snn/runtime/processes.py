@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ligo_cpc_snn.config.runtime_schema import Distributed, RuntimeConfig
+from ligo_cpc_snn.config.runtime_schema import Distributed, RuntimeConfig, Tuning
 from ligo_cpc_snn.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -88,8 +88,12 @@ def connect(variables: Mapping[str, str] = os.environ) -> tuple[int, int]:
 
 
 def runtime_of_several(runtime: RuntimeConfig) -> RuntimeConfig:
-    """Return settings without a fallback: one process on another device would stop them all."""
-    return replace(runtime, fallback=False)
+    """Return settings that are the same on every host.
+
+    Without a fallback: one process on another device would stop them all. Without what
+    `ligo-optimize` keeps in a host's own cache: all must compile the same collectives.
+    """
+    return replace(runtime, fallback=False, tuning=Tuning.off)
 
 
 def quieter(runtime: RuntimeConfig, index: int) -> RuntimeConfig:
@@ -111,7 +115,9 @@ def ended_together() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        log.error("%s", told(error))
+        # Before the run's log begins there is no handler, and logging's own writes no level.
+        prefix = "" if logging.getLogger().hasHandlers() else "error: "
+        log.error("%s%s", prefix, told(error))
         _leave(1)
 
 

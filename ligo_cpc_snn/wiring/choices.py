@@ -60,7 +60,7 @@ Settings = dict[str, Any]  # plain values, as an entry keeps them
 TRITON_CAPABILITY = 8.0  # least of an NVIDIA GPU, for which JAX's Pallas tests its kernels
 
 _KERNELS = tuple(Kernels._fields)
-# What decides a search's numbers to their last bit: a search that goes on keeps them.
+# What decides a search's numbers beyond the order of sums: a search that goes on keeps them.
 _KEPT = ("streams", "chunk_seconds", "precision")
 
 _PLAIN: Settings = {

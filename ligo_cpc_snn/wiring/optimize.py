@@ -12,7 +12,11 @@ from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.models.detector import Detector
-from ligo_cpc_snn.runtime.devices import memory_budget_bytes
+from ligo_cpc_snn.runtime.devices import (
+    device_is_host,
+    host_budget_bytes,
+    memory_budget_bytes,
+)
 from ligo_cpc_snn.runtime.machine import machine_kind
 from ligo_cpc_snn.runtime.tuning_store import Entry, device_name, store
 from ligo_cpc_snn.search.run_weights import trained_detector
@@ -68,7 +72,9 @@ def workloads_of(cfg: Config | SearchConfig) -> tuple[str, ...]:
 
 def _measured(name: str, cfg: Config | SearchConfig, device: Any, rounds: int) -> Entry:
     workload, fixed = prepare(name, cfg)
-    budget = memory_budget_bytes(cfg.runtime)
+    # The CPU beside a GPU has the host's memory.
+    beside = device.platform == "cpu" and not device_is_host()
+    budget = (host_budget_bytes if beside else memory_budget_bytes)(cfg.runtime)
     try:
         found = Climb(workload, fixed, rounds, budget).run(heuristic_of(device), device.platform)
     except IMPOSSIBLE as error:

@@ -91,7 +91,11 @@ class Climb:
             if not entrants:
                 break
             programs = {label: b.program for label, (_, b) in entrants.items()}
-            results = race(built.program, programs, self.rounds)
+            try:
+                results = race(built.program, programs, self.rounds)
+            except IMPOSSIBLE as error:  # one fitted alone, and not beside the others
+                self._lost(list(entrants), error)
+                break
             won = self._judge(_label(axis, now[axis.name]), results)
             if won is None:
                 break
@@ -100,6 +104,14 @@ class Climb:
             if axis.values:
                 break
         return now, built
+
+    def _lost(self, labels: list[str], error: Exception) -> None:
+        """Write into the table that a race of these could not be run."""
+        verdict = "not possible side by side: " + " ".join(str(error).split())[:160]
+        log.info("%s, %s: %s", self.workload.name, ", ".join(labels), verdict)
+        for row in self.table:
+            if row["candidate"] in labels and row["verdict"] == RACED:
+                row["verdict"] = verdict
 
     def _entrant(self, settings: Settings, axis: Axis, plain: Built) -> Built | None:
         """Compile a candidate and check it; None, with a row in the table, if it cannot win."""

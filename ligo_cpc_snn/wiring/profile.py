@@ -26,6 +26,7 @@ from ligo_cpc_snn.wiring.profile_table import print_stages
 log = logging.getLogger(__name__)
 
 RECORD, PROFILED, TRACE = "profile.json", "profiled", "trace"  # in the folder of a profile
+MARK = ".ligo-profile"  # in a folder that a later profile may empty
 PACKAGES = ("ligo-cpc-snn", "jax", "jaxlib", "flax", "optax", "spyx")
 
 
@@ -98,10 +99,17 @@ def shortened(cfg: Config, run_dir: str | Path, steps: int) -> Config:
 
 
 def _emptied(folder: Path) -> Path:
-    """Return a folder of this module's own names without what an earlier profile left there."""
+    """Return a folder of this module's own names without what an earlier profile left there.
+
+    Raises:
+        FileExistsError: there is one that no profile has made.
+    """
     if folder.exists():
+        if any(folder.iterdir()) and not (folder / MARK).exists():
+            raise FileExistsError(f"{folder} is not of an earlier profile: give another --to DIR")
         shutil.rmtree(folder)
     folder.mkdir()
+    (folder / MARK).touch()
     return folder
 
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ligo_cpc_snn.dataset.load import EventStrain, load_event
 from ligo_cpc_snn.reports.page import write_report
 from ligo_cpc_snn.runtime.devices import describe_device, peak_memory_bytes
 from ligo_cpc_snn.runtime.memory_plan import MemoryPlan
+from ligo_cpc_snn.runtime.processes import runtime_of_several
 from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
@@ -92,7 +93,8 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
             making_bytes=budgets.making,
         )
         opened.enter_context(closing(data.supply))
-        choices = training_choices(cfg)
+        runtime = runtime_of_several(cfg.runtime) if together.several else cfg.runtime
+        choices = training_choices(replace(cfg, runtime=runtime))
         structure, params = stage("model")(create_learner)(
             cfg.model,
             cfg.training.infonce,
@@ -172,6 +174,8 @@ class Run:
             status = "finished" if done else "interrupted"
         finally:
             self.trackers.finish(status)
+        # Who leaves first may take the others along, as srun --kill-on-bad-exit does.
+        self.together.wait("the trackers are told")
         return FINISHED if done else INTERRUPTED
 
     def _restore(self, params: Params) -> TrainState | None:
