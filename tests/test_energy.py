@@ -6,7 +6,7 @@ import pytest
 from exported import detector_of
 
 from ligo_cpc_snn.config.model_schema import BridgeInput, BridgeKind, Neuron
-from ligo_cpc_snn.evaluation.energy import ENERGIES, Arithmetic, energy, front_macs
+from ligo_cpc_snn.evaluation.energy import ENERGIES, Arithmetic, energy
 from ligo_cpc_snn.evaluation.synops import synaptic_operations
 
 RATE, FRAME_RATE = 256, 32
@@ -33,10 +33,10 @@ def test_a_spike_costs_an_addition_and_a_number_a_product_too():
 
 
 def test_a_context_that_nothing_looks_at_costs_nothing():
-    network, _ = counted(bridge__input=BridgeInput.latents)
-    assert front_macs(network) == (2 * (PATCH + CONTEXT), 2 * PATCH)
     network, operations = counted(bridge__input=BridgeInput.latents)
-    assert energy(network, operations, sample_rate_hz=RATE).head_macs == pytest.approx(0, abs=1e-3)
+    found = energy(network, operations, sample_rate_hz=RATE)
+    assert found.front_end_macs == pytest.approx(FRAME_RATE * 2 * PATCH)
+    assert found.head_macs == pytest.approx(0, abs=1e-3)
 
 
 def test_a_graded_head_multiplies():

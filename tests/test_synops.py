@@ -48,6 +48,12 @@ def test_a_spike_costs_its_fan_out_and_the_front_end_all_its_weights():
     assert got.neuron_rate_hz == pytest.approx(FRAME_RATE * (first + second) / 13)
 
 
+def test_a_context_that_the_bridge_does_not_read_costs_nothing():
+    detector, found = run("model.bridge.input=latents")
+    got = synaptic_operations(detector, found, sample_rate_hz=RATE)
+    assert got.multiply_accumulates == pytest.approx(FRAME_RATE * 2 * 16 * 8)
+
+
 def test_neurons_that_hear_each_other_cost_more_per_spike():
     detector, found = run("model.snn.neuron=RLIF")
     got = synaptic_operations(detector, found, sample_rate_hz=RATE)

@@ -12,10 +12,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from ligo_cpc_snn.evaluation.synops import SynapticOperations, count_macs
+from ligo_cpc_snn.evaluation.synops import SynapticOperations, dense_macs
 from ligo_cpc_snn.models.detector import Detector
 
 PICO = 1e-12
@@ -89,9 +86,10 @@ def energy(
         head: Arithmetic of the spiking network, or of the graded one in its place.
     """
     frame_rate = sample_rate_hz / detector.frame_samples
-    counted, needed = front_macs(detector)
-    # What `operations` counts of the front end, it counts densely, context and all.
-    head_macs = max(operations.multiply_accumulates - frame_rate * counted, 0.0)
+    frames = 64
+    needed = dense_macs(detector, frames)[0] / frames
+    # The front end is counted densely there, too; what is left is the head's, if it is graded.
+    head_macs = max(operations.multiply_accumulates - frame_rate * needed, 0.0)
     updates = frame_rate * (sum(layer.width for layer in detector.snn.layers) + 1)
     of_front, of_head = ENERGIES[front], ENERGIES[head]
     return Energy(
@@ -104,26 +102,3 @@ def energy(
         head_watts=PICO
         * (of_head.add * operations.accumulates + of_head.multiply_add * (head_macs + updates)),
     )
-
-
-def front_macs(detector: Detector) -> tuple[float, float]:
-    """Return the front end's multiply-accumulates per frame: of all of it, and those needed.
-
-    A context that the bridge does not look at is trained with, but computed by no search: the
-    compiler leaves it out.
-    """
-    frames = 64
-    strain = jnp.zeros((1, detector.detectors, frames * detector.frame_samples))
-    silence = detector.initial_state(1)
-
-    def latents(x: jax.Array) -> Any:
-        y = x.reshape(-1, x.shape[-1], 1) if detector.shared else jnp.swapaxes(x, 1, 2)
-        return detector.encoder(y, silence.encoder)[0]
-
-    def everything(x: jax.Array) -> Any:
-        return detector.encode(x, silence)[0]
-
-    whole = count_macs(jax.make_jaxpr(everything)(strain)) / frames
-    if detector.from_context:
-        return whole, whole
-    return whole, count_macs(jax.make_jaxpr(latents)(strain)) / frames

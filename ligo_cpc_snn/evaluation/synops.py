@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Shaped
 
-from ligo_cpc_snn.models.detector import Detection, Detector
+from ligo_cpc_snn.models.detector import Detection, Detector, Representation
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def synaptic_operations(
     frames = detection.frame_logits.shape[1]
     frame_rate = sample_rate_hz / detector.frame_samples
     bridge, *neurons = sources = _sources(detector, detection)
-    front, head = (macs / frames for macs in _dense(detector, frames))
+    front, head = (macs / frames for macs in dense_macs(detector, frames))
     known = sum(x.values.shape[2] * x.fan_out for x in sources)
     # What of the head is not fed by a source that is seen costs as much as it can.
     graded = front + max(head - known, 0.0)
@@ -108,14 +108,18 @@ def _sources(detector: Detector, detection: Detection) -> list[_Source]:
     return [bridge, *(_Source(x, n) for x, n in zip(seen, fan_outs, strict=True))]
 
 
-def _dense(detector: Detector, frames: int) -> tuple[int, int]:
+def dense_macs(detector: Detector, frames: int) -> tuple[int, int]:
     """Return the dense multiply-accumulates of front (encoder to bridge) and head."""
     state = detector.initial_state(1)
     keys = jax.random.split(jax.random.key(0), detector.sequences(1))
     strain = jnp.zeros((1, detector.detectors, frames * detector.frame_samples))
 
     def front(strain: jax.Array) -> Any:
-        representation, after = detector.encode(strain, state)
+        if detector.from_context:
+            representation, after = detector.encode(strain, state)
+        else:  # XLA leaves a context out that nothing reads
+            latents, _ = detector.encoder(detector.as_sequences(strain), state.encoder)
+            representation, after = Representation(latents, latents), state
         return detector.spikes(representation, after, keys)[0]
 
     spikes = jax.eval_shape(front, strain)

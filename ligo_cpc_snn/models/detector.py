@@ -132,16 +132,18 @@ class Detector(nnx.Module):
 
     def encode(self, strain: Strain, state: DetectorState) -> tuple[Representation, DetectorState]:
         """Return latents and context; `time` must be a multiple of `frame_samples`."""
+        latents, encoder = self.encoder(self.as_sequences(strain), state.encoder)
+        context, after = self.context(latents, state.context)
+        return Representation(latents, context), state._replace(encoder=encoder, context=after)
+
+    def as_sequences(self, strain: Strain) -> Float[Array, "sequence time channel"]:
+        """Return strain as the encoder takes it: a sequence per detector, or of all together."""
         batch, detectors, time = strain.shape
         if detectors != self.detectors:
             raise ValueError(f"strain of {detectors} detectors, the model has {self.detectors}")
         if self.shared:
-            x = strain.reshape(batch * detectors, time, 1)
-        else:
-            x = jnp.swapaxes(strain, 1, 2)
-        latents, encoder = self.encoder(x, state.encoder)
-        context, after = self.context(latents, state.context)
-        return Representation(latents, context), state._replace(encoder=encoder, context=after)
+            return strain.reshape(batch * detectors, time, 1)
+        return jnp.swapaxes(strain, 1, 2)
 
     def spikes(
         self, representation: Representation, state: DetectorState, keys: Keys

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import BackgroundConfig, SearchConfig
 from ligo_cpc_snn.reading.arrays import load_arrays
+from ligo_cpc_snn.reading.errors import FileContentError
 from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.contributions import contributions
 from ligo_cpc_snn.search.engine import Searched
@@ -166,16 +167,28 @@ def _background(
     if not any(part.gps.size for part in parts) or not cfg.background.slides:
         return None
     file = progress.folder / f"background-{_key(cfg, parts, threshold, events)}.npz"
+    if (kept := _load(file)) is not None:
+        return kept
+    joint = detector.model.encoder.detectors is DetectorFusion.joint
+    found = (
+        joint_background(cfg, detector, plan, parts, threshold, progress)
+        if joint
+        else _of_features(cfg, detector, parts, threshold, events)
+    )
+    _save(file, found)
+    return found
+
+
+def _load(file: Path) -> Background | None:
+    """Return a background that is complete; None if it is not, or not as it was written."""
     if not file.exists():
-        joint = detector.model.encoder.detectors is DetectorFusion.joint
-        found = (
-            joint_background(cfg, detector, plan, parts, threshold, progress)
-            if joint
-            else _of_features(cfg, detector, parts, threshold, events)
-        )
-        _save(file, found)
-    saved = load_arrays(file)
-    return Background(saved["statistic"], float(saved["seconds"]), int(saved["slides"]))
+        return None
+    try:
+        saved = load_arrays(file)
+        return Background(saved["statistic"], float(saved["seconds"]), int(saved["slides"]))
+    except (FileContentError, LookupError, TypeError, ValueError) as error:
+        log.warning("%s is damaged (%s): the slides are made again", file, error)
+        return None
 
 
 def _of_features(
