@@ -4,4 +4,4 @@ Importing the package is cheap and does not import JAX: the environment that JAX
 reads once, at its own import, is set first (`ligo_cpc_snn.runtime.environment`).
 """
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

@@ -27,7 +27,7 @@ from ligo_cpc_snn.benchmarking.tables import as_text
 from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.errors import ConfigError
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(_parser().parse_args(arguments))
     except (UserError, ConfigError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return in_one_line(error)
     except KeyboardInterrupt:
         print("stopped: nothing is kept", file=sys.stderr)
         return 130

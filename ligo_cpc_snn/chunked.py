@@ -19,6 +19,7 @@ from ligo_cpc_snn.memory import (
     is_out_of_memory,
     largest_that_fits,
     program_bytes,
+    tree_bytes,
 )
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Chunked:
         def compile_at(size: int) -> tuple[Any, int]:
             part = jax.tree.map(lambda x: _shape_of(x, size), windows)
             compiled = self._jitted.lower(*fixed, *part).compile()
-            given = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(part))
+            given = tree_bytes(part)
             return compiled, program_bytes(compiled) + given
 
         return compile_at

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.errors import ConfigError
+from ligo_cpc_snn.errors import in_one_line
 from ligo_cpc_snn.runtime.doctor import examine
 from ligo_cpc_snn.runtime.doctor_text import lines
 
@@ -23,8 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return in_one_line(error)
     found = examine(options.seconds)
     if options.json:
         print(json.dumps(found.plain(), indent=2))

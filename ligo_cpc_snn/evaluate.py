@@ -10,13 +10,11 @@ from pathlib import Path
 from ligo_cpc_snn.config.campaign_schema import CampaignConfig
 from ligo_cpc_snn.config.command_line import entry
 from ligo_cpc_snn.config.roots import EVALUATION
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import EXPECTED
 from ligo_cpc_snn.runtime import environment
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.runtime.task import run_task
 
-# What bad input or a bad machine ends in: one line without a traceback.
-EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 BYTES_PER_SAMPLE = 8
 
 

@@ -7,15 +7,13 @@ reads a folder back and runs every part of it, the graph in an independent simul
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.errors import ConfigError
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
 from ligo_cpc_snn.runtime import environment
 
 SECONDS = 64.0  # of strain, at most
@@ -31,11 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `ligo-export`."""
     try:
         return _run(_parser().parse_args(arguments))
-    except (UserError, ConfigError, OSError, ValueError) as error:
-        if os.environ.get("LIGO_TRACEBACK"):
-            raise
-        print(f"error: {hidden(str(error))}", file=sys.stderr)
-        return 1
+    except (UserError, OSError, ValueError) as error:
+        return in_one_line(error)
 
 
 def _run(options: argparse.Namespace) -> int:

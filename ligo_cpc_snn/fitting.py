@@ -50,7 +50,7 @@ class InParts:
         recovers: bool = True,
     ) -> None:
         self.name, self._sizes, self._recovers = name, sorted(sizes), recovers
-        batch, shapes = self._sizes[-1], jax.tree.map(_shape_of, tuple(arguments))
+        batch, shapes = self._sizes[-1], jax.tree.map(shape_of, tuple(arguments))
 
         def compile_at(size: int) -> tuple[Any, int]:
             return compile_measured(name, jit(build(-(-batch // size))), *shapes)
@@ -97,5 +97,6 @@ class InParts:
             self._fitted = Fitted(half, *self._compile_at(half))
 
 
-def _shape_of(array: Any) -> jax.ShapeDtypeStruct:
+def shape_of(array: Any) -> jax.ShapeDtypeStruct:
+    """Return shape and type of an array, to compile for."""
     return jax.ShapeDtypeStruct(array.shape, array.dtype)

@@ -83,6 +83,11 @@ def largest_that_fits(compile_at: Compile, sizes: Sequence[int], room_bytes: int
         size = max((s for s in left if s <= in_proportion), default=left[0])
 
 
+def tree_bytes(tree: Any) -> int:
+    """Return the bytes of all arrays, or shapes of such, of a pytree."""
+    return sum(int(x.size) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
 def program_bytes(compiled: Any) -> int:
     """Return the device memory that a program takes beside its arguments, as its compiler says.
 

@@ -17,7 +17,7 @@ from ligo_cpc_snn.config.compose import load, load_root
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import quoted
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
 from ligo_cpc_snn.runtime import environment, tuning_store
 
 ROUNDS = 9
@@ -36,9 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.explain is not None:
             return explain(options.explain)
         return measure(options)
-    except (UserError, ConfigError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    except (UserError, OSError, ValueError) as error:
+        return in_one_line(error)
     except KeyboardInterrupt:
         print("stopped: workloads that were measured to their end are kept", file=sys.stderr)
         return 130

@@ -16,12 +16,11 @@ from ligo_cpc_snn.config.command_line import Parser, entry
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.roots import SEARCH, TRAINING, Root
 from ligo_cpc_snn.config.search_arguments import to_overrides
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import EXPECTED
 from ligo_cpc_snn.runtime import environment
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.runtime.task import run_task
 
-EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 STEPS, TRACED_CALLS = 20, 5
 OPTIONS = f"""
   --steps N          updates of each phase that has any (default {STEPS}; the first is not typical)

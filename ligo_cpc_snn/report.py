@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
 
 COMPARISON = Path("comparison.html")
 
@@ -21,8 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(_write(options.folders, options.output))
     except (UserError, OSError, ValueError, KeyError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return in_one_line(error)
     return 0
 
 

@@ -12,9 +12,11 @@ from typing import Any, Protocol
 class Observer(Protocol):
     """Whoever wants to know of stages and of compiled programs."""
 
-    def stage(self, name: str) -> AbstractContextManager[None]: ...
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Return a context that the stage of this name is done in."""
 
-    def program(self, name: str, compiled: Any) -> Callable[..., Any]: ...
+    def program(self, name: str, compiled: Any) -> Callable[..., Any]:
+        """Return a compiled program, watched."""
 
 
 _observer: Observer | None = None

@@ -6,14 +6,11 @@ from pathlib import Path
 from ligo_cpc_snn.config.command_line import entry
 from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 from ligo_cpc_snn.config.schema import Config
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import EXPECTED
 from ligo_cpc_snn.runtime import environment, processes
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.runtime.task import run_task
 from ligo_cpc_snn.wiring.workloads import prefer_learned
-
-# What bad input or a bad machine ends in: one line without a traceback.
-EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 
 
 def train(cfg: Config) -> int:

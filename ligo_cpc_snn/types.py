@@ -29,4 +29,5 @@ class StopRequest(Protocol):
     """Whether somebody asked the run to end."""
 
     @property
-    def requested(self) -> bool: ...
+    def requested(self) -> bool:
+        """Whether it did."""

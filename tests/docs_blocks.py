@@ -27,7 +27,7 @@ SMALL = {
     "training": [*TINY, "trackers.progress=false"],
     "slides": ["background.slides=4"],
 }
-TRAINING = ("ligo-train", "python -m ligo_cpc_snn.train", "python my_encoder.py")
+TRAINING = ("ligo-train", "python -m ligo_cpc_snn.train")
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^ *```$", re.M | re.S)
 _MARK = re.compile(r"<!-- (?P<kind>run|composed|not run|file)(?:: (?P<why>[^>]+?))? -->\s*\Z", re.S)
 _PAGE = re.compile(r"<!-- blocks: (?P<kind>composed|not run): (?P<why>[^>]+?) -->", re.S)

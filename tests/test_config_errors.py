@@ -33,7 +33,7 @@ WRONG_VALUES = {
     "data.detectors=H1": "data.detectors=H1: expected a list",
     "data=3": "data=3: expected a section of keys",
     "model.encoder.kind=null": "expected one of conv, patch",
-    "model.encoder.kind=cnv": "expected one of conv, patch, multirate; did you mean conv?",
+    "model.encoder.kind=cnv": "expected one of conv, patch, multirate, own; did you mean conv?",
     "resume=Must": "expected one of never, auto, must; did you mean must?",
     "trackers.progress=perhaps": "expected true or false",
     "runtime.memory_budget_gb=much": "expected a number or null",
@@ -108,6 +108,9 @@ COMBINATIONS = [
     (["training.probe.detection_weight=0"], "it has no loss"),
     (["model.encoder.kind=conv", "model.encoder.conv_kernels=[30,4]"], "30 is none of 8"),
     (["model.encoder.kind=conv", "model.encoder.conv_strides=[8]"], "same length"),
+    (["model.encoder.kind=own"], "expected module:Class"),
+    (["model.encoder.kind=own", "model.encoder.own=no_such_module:Mine"], "Python's path"),
+    (["model.encoder.own=my_encoder:Mine"], "set model.encoder.kind=own"),
     (["event.name=GW150914", "event.gps=1126259462.4"], "an event is recorded"),
     (["data.source=real", "data.strain_dir=no_folder"], "there is no such folder"),
 ]
@@ -117,6 +120,13 @@ COMBINATIONS = [
 def test_impossible_combination_of_several(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(overrides)
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    """Found by fuzzing: Hydra's grammar repeats the character it cannot read."""
+    with pytest.raises(ConfigError, match=r"cannot read 'seed=3\\x12'") as told:
+        load(["seed=3\x12"])
+    assert str(told.value).isprintable()
 
 
 def test_defaults_pass_every_check() -> None:

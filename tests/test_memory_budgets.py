@@ -14,8 +14,7 @@ from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.runtime.compilation import compile_measured
 from ligo_cpc_snn.training.learner import create_learner
 from ligo_cpc_snn.training.micro_batches import TrainingSteps, micro_batches
-from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
-from ligo_cpc_snn.training.step import build_phase
+from ligo_cpc_snn.training.step import PhaseFunctions
 from ligo_cpc_snn.training.validation import build_validation
 
 BATCH, STEPS = 8, 5
@@ -36,10 +35,8 @@ class Setting:
 
         def build(parts: int):
             self.cfg.training.accumulation = parts
-            return build_phase(
+            return PhaseFunctions(
                 self.structure,
-                build_optimiser(training.optimiser, self.phase),
-                build_schedule(training.optimiser, self.phase),
                 build_sampler(self.cfg.data, BATCH),
                 self.banks,
                 phase=self.phase,

@@ -131,6 +131,19 @@ def test_a_search_writes_what_it_found(whole) -> None:
     assert offered == pytest.approx(5 * 24)
 
 
+def test_the_record_names_the_events_in_the_time_searched(data, whole, tmp_path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("name,gps\nGW_IN,1110.0\nGW_BETWEEN,1150.0\nGW_EDGE,1200.01\n")
+    again = tmp_path / "again"
+    shutil.copytree(whole, again)
+    assert search(data, again, f"events_file={events}") == 0
+    record = json.loads((again / "search.json").read_text())
+    assert record["catalogue"] == "events.csv"
+    assert record["events"] == {"GW_IN": 1110.0}
+    with (again / "triggers.csv").open(newline="") as file:
+        assert "GW_IN" in {row["nearest_event"] for row in csv.DictReader(file)}
+
+
 @pytest.mark.parametrize("stop", [1, 2, 3, 5, 6, 8])
 def test_stopped_at_any_file_it_ends_with_the_same(
     stop, data, whole, tmp_path, monkeypatch

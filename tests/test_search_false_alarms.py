@@ -11,7 +11,6 @@ from ligo_cpc_snn.search.false_alarms import (
     false_alarms,
     fit_tail,
     poisson_interval,
-    slide_p_value,
 )
 
 MONTH = YEAR_SECONDS / 12
@@ -90,17 +89,6 @@ def test_p_values_of_noise_are_uniform():
     assert kstest(p, "uniform").pvalue > 0.01
     # Without the +1 they are not: too many small ones.
     assert np.mean(np.array(p) < 0.01) == pytest.approx(0.01, abs=0.007)
-
-
-def test_slide_p_values_are_uniform_and_never_zero():
-    rng = np.random.default_rng(1)
-    slides = rng.gumbel(size=(4000, 99))
-    own = rng.gumbel(size=(4000, 1))
-    p = np.array([slide_p_value(o, s)[0] for o, s in zip(own, slides, strict=True)])
-    assert p.min() == 0.01
-    assert p.max() == 1.0
-    assert kstest(p - rng.uniform(size=p.size) / 100, "uniform").pvalue > 0.01
-    np.testing.assert_allclose(slide_p_value(np.array([2.0, 9.0]), np.arange(4.0)), [0.6, 0.2])
 
 
 def test_extrapolation_is_on_request_marked_and_right_for_an_exponential():

@@ -25,7 +25,7 @@ from ligo_cpc_snn.config.signals_schema import (
 )
 from ligo_cpc_snn.signals.cosmology import redshift_at
 from ligo_cpc_snn.signals.masses import chirp_mass
-from ligo_cpc_snn.signals.population import NEUTRON_STARS, describe, draw
+from ligo_cpc_snn.signals.population import REFERENCE_CHIRP_MASS, describe, draw
 
 N = 4000
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "population.json").read_text())
@@ -157,7 +157,7 @@ def test_chirp_distances_refer_to_the_chirp_mass_in_the_detector(frame: MassFram
     drawn = draw(jax.random.key(7), cfg, 50)
     plain = draw(jax.random.key(7), replace(cfg, distance_kind=DistanceKind.luminosity), 50)
     chirp = chirp_mass(drawn["mass_1"], drawn["mass_2"])
-    expected = plain["distance"] * (chirp / NEUTRON_STARS) ** (5 / 6)
+    expected = plain["distance"] * (chirp / REFERENCE_CHIRP_MASS) ** (5 / 6)
     np.testing.assert_allclose(drawn["distance"], expected, rtol=1e-5)
     np.testing.assert_allclose(drawn["redshift"], redshift_at(expected), rtol=1e-4)
 
@@ -194,14 +194,14 @@ def test_the_challenges_injections_look_drawn_from_our_population() -> None:
         "distance": (table["distance"], drawn["distance"]),
         "chirp distance": (
             table["chirp_distance"],
-            drawn["distance"] * (NEUTRON_STARS / chirp) ** (5 / 6),
+            drawn["distance"] * (REFERENCE_CHIRP_MASS / chirp) ** (5 / 6),
         ),
         "declination": (table["dec"], drawn["declination"]),
         "inclination": (table["inclination"], drawn["inclination"]),
     }
     for name, (theirs, ours) in pairs.items():
         assert stats.kstest(theirs, ours).pvalue > 0.01, name
-    ratio = (table["mchirp"] / NEUTRON_STARS) ** (5 / 6)
+    ratio = (table["mchirp"] / REFERENCE_CHIRP_MASS) ** (5 / 6)
     np.testing.assert_allclose(table["distance"], table["chirp_distance"] * ratio, rtol=1e-6)
 
 

@@ -65,8 +65,11 @@ def test_reads_strain_and_its_quality(
     assert read_strain(path, ["L1"]) == []
 
 
-def test_a_damaged_frame_file_is_named(frame: tuple[Path, np.ndarray]) -> None:
+@pytest.mark.parametrize("damage", ["cut", "header"])
+def test_a_damaged_frame_file_is_named(frame: tuple[Path, np.ndarray], damage: str) -> None:
     path, _ = frame
-    path.write_bytes(path.read_bytes()[:3000])
+    body = bytearray(path.read_bytes())
+    body[24] ^= 1  # of the number that shows the order of 8 bytes: gwframe's own exception
+    path.write_bytes(body if damage == "header" else path.read_bytes()[:3000])
     with pytest.raises(StrainFileError, match="not a readable frame file"):
         read_strain(path)

@@ -23,13 +23,12 @@ from ligo_cpc_snn.dataset.sampling import build_sampler, signal_layout
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.training.learner import PARTS, create_learner
 from ligo_cpc_snn.training.optimiser import (
-    build_optimiser,
     build_schedule,
     decay_mask,
     parameter_path,
     trained_parts,
 )
-from ligo_cpc_snn.training.step import build_phase, clear_metrics, snr_range
+from ligo_cpc_snn.training.step import PhaseFunctions, clear_metrics, snr_range
 
 
 def banks_of(cfg) -> Banks:
@@ -53,10 +52,8 @@ def phase_of(cfg, name="finetune", banks=None, **choices):
         cfg.model, cfg.training.infonce, detectors=2, sample_rate_hz=512, seed=0, **choices
     )
     phase, banks = getattr(cfg.training, name), banks_of(cfg) if banks is None else banks
-    functions = build_phase(
+    functions = PhaseFunctions(
         structure,
-        build_optimiser(cfg.training.optimiser, phase),
-        build_schedule(cfg.training.optimiser, phase),
         build_sampler(cfg.data, cfg.training.batch_size),
         banks,
         phase=phase,

@@ -53,14 +53,11 @@ def banks_of(cfg, together):
 def functions_of(cfg, structure, banks, together):
     from ligo_cpc_snn.dataset.sampling import build_sampler
     from ligo_cpc_snn.rng import stream
-    from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
-    from ligo_cpc_snn.training.step import build_phase
+    from ligo_cpc_snn.training.step import PhaseFunctions
 
     phase = cfg.training.finetune
-    return build_phase(
+    return PhaseFunctions(
         structure,
-        build_optimiser(cfg.training.optimiser, phase),
-        build_schedule(cfg.training.optimiser, phase),
         build_sampler(cfg.data, cfg.training.batch_size),
         banks,
         phase=phase,

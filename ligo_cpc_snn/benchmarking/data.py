@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from importlib import metadata
 from typing import Any
 
 from ligo_cpc_snn.benchmarking.data_setting import LONG_SECONDS, Candidate, why_absent
@@ -19,7 +18,8 @@ from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.config.signals_schema import Approximant
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
+from ligo_cpc_snn.runtime.versions import installed_of
 
 SETTING = ["runtime.platform=cpu", "data.sample_rate_hz=2048", "data.window_seconds=4.0"]
 REPEATS = 10
@@ -50,9 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         result = measure(options.overrides, options.repeats)
-    except (UserError, ConfigError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    except (UserError, ValueError) as error:
+        return in_one_line(error)
     if options.json:
         print(json.dumps(result, indent=2))
     else:
@@ -175,10 +174,4 @@ def speed_up(rows: Sequence[Mapping[str, Any]], peer: str, how: str = "") -> flo
 
 def versions() -> dict[str, str]:
     """Return the versions of what was measured; a package that is not installed is left out."""
-    installed = {}
-    for name in (*OURS, *THEIRS):
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed | {"python": sys.version.split()[0]}
+    return installed_of((*OURS, *THEIRS)) | {"python": sys.version.split()[0]}

@@ -17,7 +17,7 @@ from ligo_cpc_snn.search.side_by_side import advance_all, initial_state
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.strain.segments import StrainSegment
-from ligo_cpc_snn.training.learner import create_learner
+from ligo_cpc_snn.training.learner import learner_of
 
 SHAPES = ((4, 8.0), (64, 32.0), (256, 64.0))  # (streams, seconds of a chunk)
 TINY_SHAPES = ((2, 2.0),)
@@ -27,13 +27,7 @@ PSD_SECONDS = 256.0
 
 def measure_search(cfg: Config, repeats: int, tiny: bool) -> list[dict[str, Any]]:
     """Return rows of (name, hours of strain per second, times real time)."""
-    _, params = create_learner(
-        cfg.model,
-        cfg.training.infonce,
-        detectors=len(cfg.data.detectors),
-        sample_rate_hz=cfg.data.sample_rate_hz,
-        seed=cfg.seed,
-    )
+    _, params = learner_of(cfg)
     plain = trained_detector(cfg, params["detector"], time_offset_seconds=0.0, card={})
     shapes = TINY_SHAPES if tiny else SHAPES
     ways = {"plain": FASTER["plain"]} if tiny else FASTER

@@ -9,19 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ligo_cpc_snn.benchmarking.stages import small_banks
 from ligo_cpc_snn.benchmarking.timing import time_together
 from ligo_cpc_snn.config.runtime_schema import LifKernel, Precision, RecurrenceKernel
 from ligo_cpc_snn.config.schema import Config
-from ligo_cpc_snn.dataset.build import build_banks
-from ligo_cpc_snn.dataset.noise import synthetic_noise
 from ligo_cpc_snn.dataset.sampling import build_sampler
 from ligo_cpc_snn.models.kernels import Kernels
 from ligo_cpc_snn.rng import stream
-from ligo_cpc_snn.training.learner import Structure, create_learner
-from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
-from ligo_cpc_snn.training.step import build_phase
+from ligo_cpc_snn.training.learner import Structure, learner_of
+from ligo_cpc_snn.training.step import PhaseFunctions
 
-NOISE_SECONDS, SIGNALS = 32.0, 64
 # Dense products without sparsity, TFLOP/s: NVIDIA H200 SXM data sheet (2024), whose figures with
 # sparsity are twice these. JAX multiplies float32 in TF32 on such a GPU unless told otherwise.
 DATA_SHEET = {"H200": {"float32": 494.7, "bfloat16": 989.4}}
@@ -45,10 +42,7 @@ def measure_steps(cfg: Config, repeats: int, dispatches: tuple[int, ...]) -> dic
     Returns:
         `steps`, `agreement`, `left_out` (with reasons) and `peaks` (TFLOP/s).
     """
-    noise = synthetic_noise(cfg.data, NOISE_SECONDS, cfg.seed, "benchmark")
-    banks = jax.device_put(
-        build_banks(noise, cfg.data, signals=SIGNALS, seed=cfg.seed, name="benchmark")
-    )
+    banks = small_banks(cfg)
     peaks = measured_peaks() | _data_sheet()
     functions: dict[str, Callable[[], Any]] = {}
     rows: dict[str, dict[str, Any]] = {}
@@ -58,7 +52,7 @@ def measure_steps(cfg: Config, repeats: int, dispatches: tuple[int, ...]) -> dic
         if reason := cannot(kernels):
             left_out.append({"kernels": name, "reason": reason})
             continue
-        structure, params = _learner(cfg, kernels)
+        structure, params = learner_of(cfg, kernels)
         logits[name] = _logits(cfg, structure, params, banks)
         for count in dispatches:
             key = f"{name}/{count}"
@@ -100,10 +94,8 @@ def several_steps(
 ) -> tuple[Callable[[], Any], float]:
     """Return a function that takes `count` training steps in one call, and a step's operations."""
     phase = cfg.training.finetune
-    functions = build_phase(
+    functions = PhaseFunctions(
         structure,
-        build_optimiser(cfg.training.optimiser, phase),
-        build_schedule(cfg.training.optimiser, phase),
         build_sampler(cfg.data, cfg.training.batch_size),
         banks,
         phase=phase,
@@ -147,17 +139,6 @@ def _data_sheet() -> dict[str, float]:
     kind = jax.devices()[0].device_kind
     found = next((peaks for name, peaks in DATA_SHEET.items() if name in kind), {})
     return {f"{name}, data sheet": value for name, value in found.items()}
-
-
-def _learner(cfg: Config, kernels: Kernels) -> tuple[Structure, Any]:
-    return create_learner(
-        cfg.model,
-        cfg.training.infonce,
-        detectors=len(cfg.data.detectors),
-        sample_rate_hz=cfg.data.sample_rate_hz,
-        seed=cfg.seed,
-        kernels=kernels,
-    )
 
 
 def _logits(cfg: Config, structure: Structure, params: Any, banks: Any) -> np.ndarray:

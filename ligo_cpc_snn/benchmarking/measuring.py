@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from importlib import metadata
 from typing import Any
 
 import psutil
@@ -20,6 +19,7 @@ from ligo_cpc_snn.benchmarking.work import Work
 from ligo_cpc_snn.config.model_schema import Neuron
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.runtime.devices import describe_device, peak_memory_bytes
+from ligo_cpc_snn.runtime.versions import installed_of
 from ligo_cpc_snn.wiring.choices import Choices, training_choices
 
 REFERENCE = "reference"
@@ -167,10 +167,4 @@ def _machine(load: float) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what was measured; a package that is not installed is left out."""
-    installed = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
+    return {"python": sys.version.split()[0]} | installed_of(PACKAGES)

@@ -15,9 +15,8 @@ from ligo_cpc_snn.dataset.noise import synthetic_noise
 from ligo_cpc_snn.dataset.sampling import build_sampler
 from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.rng import stream
-from ligo_cpc_snn.training.learner import Params, Structure, create_learner
-from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
-from ligo_cpc_snn.training.step import TrainState, build_phase
+from ligo_cpc_snn.training.learner import Params, Structure, learner_of
+from ligo_cpc_snn.training.step import PhaseFunctions, TrainState
 from ligo_cpc_snn.types import Strain
 
 NOISE_SECONDS = 32.0
@@ -39,21 +38,19 @@ class Setting(NamedTuple):
 
 def prepare_setting(cfg: Config, kernels: Kernels = PLAIN) -> Setting:
     """Make a learner and small banks for a config."""
-    noise = synthetic_noise(cfg.data, NOISE_SECONDS, cfg.seed, "benchmark")
-    banks = jax.device_put(
-        build_banks(noise, cfg.data, signals=SIGNALS, seed=cfg.seed, name="benchmark")
-    )
-    structure, params = create_learner(
-        cfg.model,
-        cfg.training.infonce,
-        detectors=len(cfg.data.detectors),
-        sample_rate_hz=cfg.data.sample_rate_hz,
-        seed=cfg.seed,
-        kernels=kernels,
-    )
+    banks = small_banks(cfg)
+    structure, params = learner_of(cfg, kernels)
     sample = jax.jit(build_sampler(cfg.data, cfg.training.batch_size))
     strain = sample(banks, jax.random.key(0), 10.0, 20.0).strain
     return Setting(cfg, structure, params, banks, strain, kernels)
+
+
+def small_banks(cfg: Config) -> Banks:
+    """Return banks on the device: a step's time does not depend on their length."""
+    noise = synthetic_noise(cfg.data, NOISE_SECONDS, cfg.seed, "benchmark")
+    return jax.device_put(
+        build_banks(noise, cfg.data, signals=SIGNALS, seed=cfg.seed, name="benchmark")
+    )
 
 
 def forward_stages(setting: Setting) -> Stages:
@@ -96,10 +93,8 @@ def training_step(setting: Setting) -> tuple[Callable[[], TrainState], float]:
     """Return the joint training step, and the seconds its compilation took."""
     cfg, structure, params, banks, _, _ = setting
     phase = cfg.training.finetune
-    functions = build_phase(
+    functions = PhaseFunctions(
         structure,
-        build_optimiser(cfg.training.optimiser, phase),
-        build_schedule(cfg.training.optimiser, phase),
         build_sampler(cfg.data, cfg.training.batch_size),
         banks,
         phase=phase,

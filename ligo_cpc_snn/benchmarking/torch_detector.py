@@ -64,6 +64,7 @@ class DilatedConv(nn.Module):
         self.out = nn.Linear(features, features)
 
     def forward(self, x: Any) -> Any:
+        """Return frames (batch, frame, feature) mixed with those before them."""
         seen = nn.functional.pad(self.norm(x).transpose(1, 2), (self.past, 0))
         mixed = nn.functional.gelu(self.mix(seen), approximate="tanh")
         return x + self.out(mixed.transpose(1, 2))
@@ -74,11 +75,13 @@ class Spike(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
+        """Return 1 where x is above 0, otherwise 0."""
         ctx.save_for_backward(x)
         return (x > 0).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
+        """Return the gradient through the surrogate."""
         (x,) = ctx.saved_tensors
         return gradient / ((1 + (2 * torch.pi * x) ** 2) * torch.pi)
 

@@ -98,6 +98,7 @@ class Loss(nn.Module):
         self.to(device)
 
     def forward(self, logits: Any, latents: Any, context: Any, label: Any) -> Any:
+        """Return the loss of a batch; the logits are time-major (frame, batch)."""
         window = torch.logsumexp(logits, dim=0)
         detection = nn.functional.binary_cross_entropy_with_logits(window, label)
         return detection + self.weight * self.infonce(latents, context)

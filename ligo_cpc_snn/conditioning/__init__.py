@@ -1,1 +1,1 @@
-"""Spectral density estimation and whitening."""
+"""Spectral density estimation, whitening, recolouring, and what is rejected as no noise."""

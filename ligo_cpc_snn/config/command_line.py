@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 from omegaconf import OmegaConf
 
-from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.compose import compose_tree, config_dir, load_root, to_object
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.help import help_text
 from ligo_cpc_snn.config.roots import TRAINING, Root
 from ligo_cpc_snn.config.sweep import is_sweep, sweep
+from ligo_cpc_snn.errors import in_one_line, text_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours: one line, exit code 1."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise ConfigError in place of ending the process with exit code 2."""
         raise ConfigError(f"{message}; --help lists what there is")
 
 
@@ -67,14 +68,11 @@ def _reported(action: Callable[[], int], errors: tuple[type[Exception], ...]) ->
     try:
         return action()
     except errors as error:
-        # With LIGO_TRACEBACK a developer sees where an expected error came from.
-        if os.environ.get("LIGO_TRACEBACK"):
-            raise
-        if logging.getLogger().handlers:  # the run has its log already: it goes there too
-            log.error("%s", error)
-        else:
-            print(f"error: {hidden(str(error))}", file=sys.stderr)
-        return 1
+        # The run has its log already: it goes there too.
+        if logging.getLogger().handlers and not os.environ.get("LIGO_TRACEBACK"):
+            log.error("%s", text_of(error))
+            return 1
+        return in_one_line(error)
 
 
 def _dispatch(run: Run, description: str, root: Root[Any], arguments: list[str]) -> int:

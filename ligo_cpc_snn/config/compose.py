@@ -87,11 +87,6 @@ def compose_checked(arguments: list[str], conf: Path, root: Root[Any] = TRAINING
         raise ConfigError(f"config cannot be composed: {error}") from error
 
 
-def to_config(tree: DictConfig) -> Config:
-    """Turn a composed tree of training into dataclasses and run every check."""
-    return to_object(tree, TRAINING)
-
-
 def to_object(tree: DictConfig, root: Root[T]) -> T:
     """Turn a composed tree into the dataclasses of its root and run every check.
 

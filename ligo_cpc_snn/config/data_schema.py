@@ -24,6 +24,8 @@ class PsdKind(Enum):
 
 
 class GlitchFamily(Enum):
+    """Shapes of glitches."""
+
     sine_gaussian = "sine_gaussian"
     blip = "blip"
     scattered_light = "scattered_light"
@@ -194,6 +196,8 @@ class GlitchConfig:
 
 @dataclass
 class DataConfig:
+    """Strain and what is added to it: detectors, windows, noise, signals and glitches."""
+
     source: Source = Source.synthetic
     detectors: list[str] = field(default_factory=lambda: ["H1", "L1"])
     sample_rate_hz: int = 2048
@@ -214,6 +218,7 @@ class DataConfig:
 
     @property
     def window_samples(self) -> int:
+        """Samples of a window."""
         return round(self.window_seconds * self.sample_rate_hz)
 
     @property

@@ -2,19 +2,9 @@
 
 from collections.abc import Iterator
 
-from ligo_cpc_snn.config.model_schema import BridgeKind, EncoderKind
+from ligo_cpc_snn.config.model_schema import BridgeKind, EncoderConfig, EncoderKind
+from ligo_cpc_snn.config.own_encoder import place_of
 from ligo_cpc_snn.config.schema import Config
-
-
-def frame_samples(cfg: Config) -> int:
-    """Return the samples between two latent frames."""
-    encoder = cfg.model.encoder
-    if encoder.kind is EncoderKind.patch:
-        return encoder.stride
-    samples = 1
-    for stride in encoder.conv_strides:
-        samples *= stride
-    return samples
 
 
 def _encoder(cfg: Config) -> Iterator[str]:
@@ -30,6 +20,20 @@ def _encoder(cfg: Config) -> Iterator[str]:
         yield f"model.context.dilations={dilations}: expected each to be 1 or more"
     if encoder.kind is EncoderKind.conv:
         yield from _convolutions(encoder.conv_kernels, encoder.conv_strides)
+    yield from _own(encoder)
+
+
+def _own(encoder: EncoderConfig) -> Iterator[str]:
+    if encoder.kind is EncoderKind.own:
+        try:
+            place_of(encoder.own)
+        except ValueError as error:
+            yield str(error)
+    elif encoder.own:
+        yield (
+            f"model.encoder.own={encoder.own}: not read with model.encoder.kind="
+            f"{encoder.kind.value}; set model.encoder.kind=own or leave it out"
+        )
 
 
 def _convolutions(kernels: list[int], strides: list[int]) -> Iterator[str]:
@@ -47,7 +51,7 @@ def _convolutions(kernels: list[int], strides: list[int]) -> Iterator[str]:
 
 
 def _window(cfg: Config) -> Iterator[str]:
-    data, samples = cfg.data, frame_samples(cfg)
+    data, samples = cfg.data, cfg.model.encoder.frame_samples
     if data.window_samples % samples:
         lower = data.window_samples // samples * samples or samples
         yield (

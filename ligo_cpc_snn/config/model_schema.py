@@ -1,5 +1,6 @@
 """Settings of the network: encoder, context, bridge and spiking network."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -7,11 +8,15 @@ from ligo_cpc_snn.config.requirement import require
 
 
 class EncoderKind(Enum):
-    """`multirate`: quadrature filters at two rates, for signals longer than a frame."""
+    """`multirate`: quadrature filters at two rates, for signals longer than a frame.
+
+    `own`: the class that `model.encoder.own` names.
+    """
 
     conv = "conv"
     patch = "patch"
     multirate = "multirate"
+    own = "own"
 
 
 class InitialFilters(Enum):
@@ -29,12 +34,16 @@ class DetectorFusion(Enum):
 
 
 class ContextKind(Enum):
+    """`glr`: gated linear recurrence; `gru`: of flax; `conv`: far-reaching convolutions alone."""
+
     glr = "glr"
     gru = "gru"
     conv = "conv"
 
 
 class BridgeKind(Enum):
+    """How latents become spikes; `none`: they go on as they are, for ablation."""
+
     temporal_contrast = "temporal_contrast"
     threshold = "threshold"
     rate = "rate"
@@ -43,6 +52,8 @@ class BridgeKind(Enum):
 
 
 class BridgeInput(Enum):
+    """What the bridge reads."""
+
     latents = "latents"
     context = "context"
 
@@ -70,6 +81,8 @@ class Surrogate(Enum):
 
 @dataclass
 class EncoderConfig:
+    """The CPC encoder: strain to latent frames."""
+
     kind: EncoderKind = EncoderKind.patch
     detectors: DetectorFusion = DetectorFusion.shared
     features: int = 64
@@ -87,6 +100,14 @@ class EncoderConfig:
     slow_decimation: int = 4
     fast_rank: int = 20  # basis filters
     slow_rank: int = 48
+    own: str = ""  # module:Class of `kind=own`, an encoder of yours on Python's path
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples between two latent frames."""
+        if self.kind is EncoderKind.conv:
+            return math.prod(self.conv_strides)
+        return self.stride
 
     def __post_init__(self) -> None:
         counts = ("features", "patch", "stride", "step", "slow_decimation", "fast_rank")
@@ -103,6 +124,8 @@ class EncoderConfig:
 
 @dataclass
 class ContextConfig:
+    """The CPC context: what the latents so far say."""
+
     kind: ContextKind = ContextKind.glr
     features: int = 64
     # Causal convolutions before the recurrence, in frames; latents stay local, so that
@@ -112,6 +135,8 @@ class ContextConfig:
 
 @dataclass
 class BridgeConfig:
+    """The SpikeBridge: latents or context to spikes."""
+
     kind: BridgeKind = BridgeKind.temporal_contrast
     input: BridgeInput = BridgeInput.context
     threshold: float = 0.5  # initial value, in units of the normalised latents
@@ -131,6 +156,8 @@ class BridgeConfig:
 
 @dataclass
 class SnnConfig:
+    """The spiking network and its leaky readout."""
+
     neuron: Neuron = Neuron.LIF
     widths: list[int] = field(default_factory=lambda: [128, 128])
     surrogate: Surrogate = Surrogate.arctan
@@ -146,6 +173,8 @@ class SnnConfig:
 
 @dataclass
 class ModelConfig:
+    """A detector: encoder, context, bridge and spiking network."""
+
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     context: ContextConfig = field(default_factory=ContextConfig)
     bridge: BridgeConfig = field(default_factory=BridgeConfig)

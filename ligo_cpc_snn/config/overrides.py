@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from ligo_cpc_snn.config.errors import ConfigError, nearest, suggest
 from ligo_cpc_snn.config.fields import all_keys, check_value
 from ligo_cpc_snn.config.roots import TRAINING, Root
-from ligo_cpc_snn.reading.errors import FileContentError
+from ligo_cpc_snn.reading.errors import FileContentError, one_line, reason
 from ligo_cpc_snn.reading.text import read_yaml_text
 
 
@@ -34,9 +34,8 @@ def _parse_one(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except HydraException as error:
-        reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"cannot read {text!r}: expected key=value ({reason}); "
+            f"cannot read {text!r}: expected key=value ({one_line(reason(error))}); "
             "quote a value with special characters: 'key=\"a=b\"'"
         ) from error
 
@@ -207,8 +206,8 @@ def _read(file: Path, origin: str) -> dict[str, Any]:
         read_yaml_text(file)
         content = OmegaConf.to_container(OmegaConf.load(file)) if file.stat().st_size else {}
     except (yaml.YAMLError, ValueError) as error:
-        reason = error.reason if isinstance(error, FileContentError) else error
-        raise ConfigError(f"{origin} is not valid YAML: {reason}") from error
+        why = error.reason if isinstance(error, FileContentError) else error
+        raise ConfigError(f"{origin} is not valid YAML: {why}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -76,6 +76,8 @@ class KernelConfig:
 
 @dataclass
 class RuntimeConfig:
+    """The machine: device, memory, kernels, processes and log."""
+
     platform: Platform = Platform.auto
     fallback: bool = False  # to the CPU, when the device fails; a search's default is true
     memory_fraction: float = 0.5  # of the device's memory, for the whole run

@@ -19,11 +19,15 @@ from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 
 
 class Negatives(Enum):
+    """Whose frames InfoNCE contrasts with: the anchor's own `sequence`, or the whole `batch`."""
+
     sequence = "sequence"
     batch = "batch"
 
 
 class Schedule(Enum):
+    """Learning rate after its warm-up."""
+
     cosine = "cosine"
     constant = "constant"
 
@@ -47,6 +51,8 @@ class WandbMode(Enum):
 
 @dataclass
 class InfoNceConfig:
+    """The contrastive loss of CPC."""
+
     steps: int = 8  # K, future frames predicted
     first_step: int = 2  # the nearest; patches overlap, so step 1 is trivial
     features: int = 64  # of the prediction heads
@@ -72,6 +78,8 @@ class SnrRange:
 
 @dataclass
 class PhaseConfig:
+    """A phase of training: its steps, the weights of its losses and what is trained."""
+
     steps: int = 0
     learning_rate: float = 1e-3
     infonce_weight: float = 0.0
@@ -97,6 +105,8 @@ def _phase(
 
 @dataclass
 class OptimiserConfig:
+    """AdamW, its schedule and clipping."""
+
     schedule: Schedule = Schedule.cosine
     warmup_steps: int = 50
     final_fraction: float = 0.05  # of the learning rate, at the end of a cosine
@@ -116,6 +126,8 @@ class OptimiserConfig:
 
 @dataclass
 class CheckpointConfig:
+    """When checkpoints are written, and how many stay."""
+
     every_steps: int = 200
     keep_last: int = 2
     keep_best: int = 1
@@ -124,6 +136,8 @@ class CheckpointConfig:
 
 @dataclass
 class TrainingConfig:
+    """Phases of training, batches, validation."""
+
     batch_size: int = 32
     accumulation: int = 1  # micro-batches per update
     pretrain: PhaseConfig = _phase(200, 1.0, 0.0, 0.0)
@@ -155,6 +169,8 @@ class TrainingConfig:
 
 @dataclass
 class EvaluationConfig:
+    """The evaluation at the end of a run."""
+
     windows: int = 10240  # noise windows at the end of the run
     signal_windows: int = 1024  # per SNR
     # Network SNRs of whole signals, of which a short window may hold a part only.
@@ -187,6 +203,8 @@ class EventConfig:
 
 @dataclass
 class WandbConfig:
+    """Weights & Biases."""
+
     mode: WandbMode = WandbMode.disabled
     project: str = "ligo_cpc_snn"
     entity: str | None = None
@@ -196,6 +214,8 @@ class WandbConfig:
 
 @dataclass
 class TrackersConfig:
+    """Where the numbers of a run are shown."""
+
     wandb: WandbConfig = field(default_factory=WandbConfig)
     progress: bool = True  # rich progress bar on a terminal
 

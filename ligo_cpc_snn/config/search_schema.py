@@ -1,4 +1,4 @@
-"""Settings of a search and of a measurement of sensitivity: roots of their own."""
+"""Settings of a search: a root of their own."""
 
 from dataclasses import dataclass, field
 
@@ -9,6 +9,8 @@ from ligo_cpc_snn.config.runtime_schema import RuntimeConfig, fallback_runtime
 
 @dataclass
 class TriggerConfig:
+    """What counts as a trigger."""
+
     threshold: float | None = None  # of the statistic; None: the detector's own, or a trigger/10 s
     cluster_seconds: float = 0.3  # the loudest within it stays
     timing_seconds: float = 0.3  # `var` of the events file

@@ -187,6 +187,8 @@ class PopulationConfig:
 
 @dataclass
 class SignalsConfig:
+    """Training signals: population, waveforms, banks and where in a window they lie."""
+
     population: PopulationConfig = field(default_factory=PopulationConfig)
     approximant: Approximant = Approximant.IMRPhenomD
     modes: list[str] = field(default_factory=list)  # as "22"; none: all that the model has

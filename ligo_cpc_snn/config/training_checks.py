@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from ligo_cpc_snn.config.model_checks import frame_samples
 from ligo_cpc_snn.config.schema import Config, Negatives
 
 _PHASES = ("pretrain", "probe", "finetune")
@@ -48,7 +47,7 @@ def _curricula(cfg: Config) -> Iterator[str]:
 def _infonce(cfg: Config) -> Iterator[str]:
     # Checked without a weight, too: the anchors are drawn with every batch.
     infonce = cfg.training.infonce
-    frames = cfg.data.window_samples // frame_samples(cfg)
+    frames = cfg.data.window_samples // cfg.model.encoder.frame_samples
     reach = infonce.first_step + infonce.steps - 1
     if reach >= frames:
         yield (

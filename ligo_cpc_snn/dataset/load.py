@@ -75,7 +75,7 @@ def load_noise(
         made = RecordedNoise(training, held_out, [], None)
     else:
         segments = read_strain_of(data, cache_dir)
-        made = real_noise(segments, data, _events(data, cache_dir), seed)
+        made = real_noise(segments, data, _events_left_out(data, cache_dir), seed)
         plan = plan_banks(data, made.training, made.validation)
         plan.check(budget_bytes)
         check_host(plan, data, host_bytes)
@@ -165,8 +165,8 @@ def _holds(part: Coincident, gps: float) -> bool:
     return all(s.gps_start <= gps < s.gps_end for s in part.values())
 
 
-def _events(data: DataConfig, cache_dir: Path) -> dict[str, float]:
-    """Return the known events: of the file given, of the strain files, of GWOSC when online."""
+def known_events_of(data: DataConfig, cache_dir: Path) -> dict[str, float]:
+    """Return known events, name and GPS time in s: of a catalogue, of the files, of GWOSC."""
     events: dict[str, float] = {}
     if data.real.events_file is not None:
         events |= read_events_csv(data.real.events_file)
@@ -174,6 +174,12 @@ def _events(data: DataConfig, cache_dir: Path) -> dict[str, float]:
         events |= folder_events(data.strain_dir, data.real.exclude_files)
     elif not (data.gwosc.offline and events):
         events |= known_events(data.gwosc, cache_dir)
+    return events
+
+
+def _events_left_out(data: DataConfig, cache_dir: Path) -> dict[str, float]:
+    """Return the known events, and say where they are but those that files name."""
+    events = known_events_of(data, cache_dir)
     if data.real.events_file is None and data.strain_dir is not None:
         log.warning(
             "no catalogue of events: only those that the files themselves name (%d) are left out "

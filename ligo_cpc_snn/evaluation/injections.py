@@ -13,7 +13,7 @@ from ligo_cpc_snn.config.durations import duration_fault
 from ligo_cpc_snn.config.signals_schema import SignalsConfig
 from ligo_cpc_snn.evaluation.challenge import Table
 from ligo_cpc_snn.signals.masses import chirp_mass
-from ligo_cpc_snn.signals.population import NEUTRON_STARS
+from ligo_cpc_snn.signals.population import REFERENCE_CHIRP_MASS
 from ligo_cpc_snn.signals.projection import project
 from ligo_cpc_snn.signals.waveforms import DISTANCE_MPC, polarizations
 from ligo_cpc_snn.strain.curves import Asd
@@ -63,7 +63,7 @@ def to_table(sources: Sources, gps: Float[np.ndarray, "n"]) -> Table:
         "tc": gps,
         "mchirp": masses,
         "q": table["mass1"] / table["mass2"],
-        "chirp_distance": table["distance"] * (NEUTRON_STARS / masses) ** (5 / 6),
+        "chirp_distance": table["distance"] * (REFERENCE_CHIRP_MASS / masses) ** (5 / 6),
     }
 
 

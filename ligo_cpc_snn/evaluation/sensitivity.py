@@ -122,10 +122,6 @@ class SensitivityCurve:
     points: list[tuple[FalseAlarms, Sensitivity]]
     refused: dict[str, str]
 
-    def to_list(self) -> list[dict[str, Any]]:
-        """Return one dictionary of plain numbers per rate."""
-        return [{"false_alarms": a.to_dict()} | s.to_dict() for a, s in self.points]
-
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the curve as columns."""
         rows = self.points

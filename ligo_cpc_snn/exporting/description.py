@@ -53,6 +53,8 @@ class Program:
 
 @dataclass
 class Layer:
+    """A layer of spiking neurons."""
+
     neuron: str = ""
     width: int = 0
     threshold: float = 0.0

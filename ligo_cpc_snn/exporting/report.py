@@ -11,25 +11,32 @@ class Costs(Protocol):
     """Of a detector, per second of strain."""
 
     @property
-    def front_end_macs(self) -> float: ...
+    def front_end_macs(self) -> float:
+        """Multiply-accumulates of encoder, bridge and, if it is read, context."""
 
     @property
-    def head_macs(self) -> float: ...
+    def head_macs(self) -> float:
+        """Multiply-accumulates of a graded network in place of the spiking one."""
 
     @property
-    def accumulates(self) -> float: ...
+    def accumulates(self) -> float:
+        """Additions that spikes cause in the spiking network."""
 
     @property
-    def spikes(self) -> float: ...
+    def spikes(self) -> float:
+        """Spikes of all channels and neurons."""
 
     @property
-    def front_end_watts(self) -> float: ...
+    def front_end_watts(self) -> float:
+        """Power of the front end, W."""
 
     @property
-    def head_watts(self) -> float: ...
+    def head_watts(self) -> float:
+        """Power of the spiking network, or of the graded one, W."""
 
     @property
-    def watts(self) -> float: ...
+    def watts(self) -> float:
+        """Power of both, W."""
 
 
 def lines(found: Checked, source: str) -> list[str]:

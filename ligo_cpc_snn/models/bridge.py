@@ -44,9 +44,11 @@ class Threshold(nnx.Module):
 
     @property
     def threshold(self) -> Float[Array, "feature"]:
+        """The thresholds, above 0, in the latents' units."""
         return jax.nn.softplus(self.raw_threshold[...])
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return ()
 
     def __call__(self, latents: Latents, state: State, keys: Keys) -> tuple[Spikes, State]:
@@ -67,6 +69,7 @@ class TemporalContrast(Threshold):
         self.channels = 2 * features
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, self.channels // 2))
 
     def __call__(self, latents: Latents, state: State, keys: Keys) -> tuple[Spikes, State]:
@@ -89,6 +92,7 @@ class Rate(nnx.Module):
         self.bias = nnx.Param(jnp.full((features,), -2.0))  # about 12 % at the start
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((), jnp.int32)
 
     def __call__(self, latents: Latents, state: State, keys: Keys) -> tuple[Spikes, State]:
@@ -114,6 +118,7 @@ class Latency(nnx.Module):
         self.spike = spike
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, self.channels)), jnp.zeros((), jnp.int32)
 
     def __call__(self, latents: Latents, state: State, keys: Keys) -> tuple[Spikes, State]:
@@ -138,6 +143,7 @@ class PassThrough(nnx.Module):
         self.channels = features
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return ()
 
     def __call__(self, latents: Latents, state: State, keys: Keys) -> tuple[Spikes, State]:

@@ -43,6 +43,7 @@ class StridedConv(nnx.Module):
         self.product = nnx.Linear(kernel * inputs, outputs, dot_general=dot, rngs=rngs)
 
     def initial_state(self, batch: int) -> Float[Array, "batch past channel"]:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, self.kernel - self.stride, self.inputs))
 
     def __call__(self, x: Float[Array, "batch time channel"], past: State) -> tuple[Latents, State]:
@@ -73,6 +74,7 @@ class DilatedMix(nnx.Module):
         self.out = nnx.Linear(features, features, dot_general=dot, rngs=rngs)
 
     def initial_state(self, batch: int) -> Latents:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, (self.taps - 1) * self.dilation, self.features))
 
     def __call__(self, x: Latents, past: State) -> tuple[Latents, State]:

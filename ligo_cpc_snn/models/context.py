@@ -36,11 +36,10 @@ class GatedLinearRecurrence(nnx.Module):
         self.decay_bias = nnx.Param(jnp.log(frames - 1.0))
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, self.features))
 
-    def __call__(
-        self, latents: Latents, state: State
-    ) -> tuple[Float[Array, "batch frame context"], State]:
+    def __call__(self, latents: Latents, state: State) -> tuple[ContextFrames, State]:
         decay, drive, gate = jnp.split(self.project(latents), 3, axis=-1)
         decay = jax.nn.sigmoid(decay + self.decay_bias[...])
         decay_tbf, drive_tbf = jnp.swapaxes(decay, 0, 1), jnp.swapaxes((1.0 - decay) * drive, 0, 1)
@@ -59,11 +58,10 @@ class GruContext(nnx.Module):
             product.dot_general = dot_general(kernels.precision)
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, self.features))
 
-    def __call__(
-        self, latents: Latents, state: State
-    ) -> tuple[Float[Array, "batch frame context"], State]:
+    def __call__(self, latents: Latents, state: State) -> tuple[ContextFrames, State]:
         graph, params = nnx.split(self.cell)
 
         def step(h: Array, x: Array) -> tuple[Array, Array]:
@@ -83,11 +81,10 @@ class NoRecurrence(nnx.Module):
         self.norm = nnx.LayerNorm(features, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return ()
 
-    def __call__(
-        self, latents: Latents, state: State
-    ) -> tuple[Float[Array, "batch frame context"], State]:
+    def __call__(self, latents: Latents, state: State) -> tuple[ContextFrames, State]:
         return self.norm(self.project(latents)), state
 
 
@@ -125,12 +122,11 @@ class Context(nnx.Module):
         self.recurrence = recurrence
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         layers = (*self.mixers, self.recurrence)
         return [layer.initial_state(batch) for layer in layers]
 
-    def __call__(
-        self, latents: Latents, state: State
-    ) -> tuple[Float[Array, "batch frame context"], State]:
+    def __call__(self, latents: Latents, state: State) -> tuple[ContextFrames, State]:
         """Return the context of each frame, and the state after the last."""
         x, after = latents, []
         for mixer, past in zip(self.mixers, state[:-1], strict=True):

@@ -122,6 +122,7 @@ class Detector(nnx.Module):
         return batch * self.detectors if self.shared else batch
 
     def initial_state(self, batch: int) -> DetectorState:
+        """Return the state of silence before the first frame."""
         n = self.sequences(batch)
         return DetectorState(
             self.encoder.initial_state(n),
@@ -149,9 +150,8 @@ class Detector(nnx.Module):
         self, representation: Representation, state: DetectorState, keys: Keys
     ) -> tuple[Spikes, DetectorState]:
         """Return the bridge's spikes, the detectors' channels side by side."""
-        source = representation.context if self.from_context else representation.latents
-        spikes, bridge = self.bridge(source, state.bridge, keys)
-        return self._join(spikes), state._replace(bridge=bridge)
+        spikes, state = self._bridged(representation, state, keys)
+        return _side_by_side(self._split(spikes)) if self.shared else spikes, state
 
     def features(
         self, strain: Strain, state: DetectorState, keys: Keys
@@ -166,18 +166,14 @@ class Detector(nnx.Module):
         if not self.shared:
             raise ValueError("model.encoder.detectors=joint has no features of one detector")
         representation, state = self.encode(strain, state)
-        source = representation.context if self.from_context else representation.latents
-        spikes, bridge = self.bridge(source, state.bridge, keys)
-        split = spikes.reshape(-1, self.detectors, *spikes.shape[1:])
-        return split, state._replace(bridge=bridge)
+        spikes, state = self._bridged(representation, state, keys)
+        return self._split(spikes), state
 
     def join(
         self, features: Float[Array, "batch detector frame channel"], snn: State
     ) -> tuple[FrameLogits, State]:
         """Return the logits of the detectors' features side by side, and the SNN's state."""
-        batch, _, frames, _ = features.shape
-        side_by_side = jnp.swapaxes(features, 1, 2).reshape(batch, frames, -1)
-        logits, _, snn = self.snn(side_by_side, snn)
+        logits, _, snn = self.snn(_side_by_side(features), snn)
         return logits, snn
 
     def detect(
@@ -208,11 +204,21 @@ class Detector(nnx.Module):
         representation, state = self.encode(strain, state)
         return self.detect(representation, state, keys)
 
-    def _join(
+    def _bridged(
+        self, representation: Representation, state: DetectorState, keys: Keys
+    ) -> tuple[Float[Array, "sequence frame channel"], DetectorState]:
+        source = representation.context if self.from_context else representation.latents
+        spikes, bridge = self.bridge(source, state.bridge, keys)
+        return spikes, state._replace(bridge=bridge)
+
+    def _split(
         self, x: Float[Array, "sequence frame channel"]
-    ) -> Float[Array, "batch frame joined"]:
-        if not self.shared:
-            return x
-        n, frames, channels = x.shape
-        x = x.reshape(n // self.detectors, self.detectors, frames, channels)
-        return jnp.swapaxes(x, 1, 2).reshape(-1, frames, self.detectors * channels)
+    ) -> Float[Array, "batch detector frame channel"]:
+        return x.reshape(-1, self.detectors, *x.shape[1:])
+
+
+def _side_by_side(
+    x: Float[Array, "batch detector frame channel"],
+) -> Float[Array, "batch frame joined"]:
+    batch, _, frames, _ = x.shape
+    return jnp.swapaxes(x, 1, 2).reshape(batch, frames, -1)

@@ -1,6 +1,5 @@
 """CPC encoder: strain to latent frames, causal and without batch statistics."""
 
-import math
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -12,6 +11,7 @@ from ligo_cpc_snn.config.model_schema import EncoderConfig, EncoderKind
 from ligo_cpc_snn.models.causal import StridedConv
 from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.models.multirate import MultirateEncoder, layout_of
+from ligo_cpc_snn.models.own_encoder import build_own_encoder
 from ligo_cpc_snn.types import Latents, State
 
 
@@ -21,7 +21,8 @@ class Encoder(Protocol):
 
     frame_samples: int
 
-    def initial_state(self, batch: int) -> State: ...
+    def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
 
     def __call__(
         self, strain: Float[Array, "batch time channel"], state: State
@@ -65,6 +66,7 @@ class CpcEncoder(nnx.Module):
         self.norm = nnx.LayerNorm(features, rngs=rngs)
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return [conv.initial_state(batch) for conv in self.convs]
 
     def __call__(
@@ -93,6 +95,11 @@ def build_encoder(
     if cfg.kind is EncoderKind.multirate:
         layout = layout_of(cfg, sample_rate_hz)
         return MultirateEncoder(cfg, layout, channels=channels, rngs=rngs, kernels=kernels)
+    if cfg.kind is EncoderKind.own:
+        own: Encoder = build_own_encoder(
+            cfg, channels=channels, sample_rate_hz=sample_rate_hz, rngs=rngs, kernels=kernels
+        )
+        return own
     if cfg.kind is EncoderKind.patch:
         lengths, strides = [cfg.patch], [cfg.stride]
     else:
@@ -106,10 +113,3 @@ def build_encoder(
         rngs=rngs,
         kernels=kernels,
     )
-
-
-def frame_samples(cfg: EncoderConfig) -> int:
-    """Return the samples between two latent frames."""
-    if cfg.kind in (EncoderKind.patch, EncoderKind.multirate):
-        return cfg.stride
-    return math.prod(cfg.conv_strides)

@@ -19,6 +19,7 @@ class LeakyUnit(nnx.Module):
         self.beta = nnx.Param(jax.random.uniform(rngs.params(), (width,), minval=0.3, maxval=0.9))
 
     def initial_state(self, batch: int) -> Float[Array, "batch neuron"]:
+        """Return the state of silence before the first frame."""
         return jnp.zeros((batch, self.width))
 
     def __call__(

@@ -143,6 +143,7 @@ class MultirateEncoder(nnx.Module):
         self.scale = nnx.Param(jnp.full((cfg.features,), 1.0 / 0.6))
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         layout = self.layout
         return jnp.zeros((batch, layout.past_fast)), jnp.zeros((batch, layout.past_slow))
 

@@ -69,6 +69,7 @@ class SpikingLayer(nnx.Module):
             self.neuron.recurrent_w[...] = self.neuron.recurrent_w[...] * (0.5 / width**0.5)
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return self.neuron.initial_state(batch)
 
     def __call__(
@@ -107,6 +108,7 @@ class LeakyReadout(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((1,)))
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         return self.leak.initial_state(batch)
 
     def __call__(
@@ -154,6 +156,7 @@ class SpikingNetwork(nnx.Module):
         self.precision = kernels.precision
 
     def initial_state(self, batch: int) -> State:
+        """Return the state of silence before the first frame."""
         layers = [layer.initial_state(batch) for layer in self.layers]
         return [*layers, self.readout.initial_state(batch)]
 

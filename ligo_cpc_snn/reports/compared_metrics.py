@@ -1,6 +1,7 @@
 """The saved numbers of several runs, searches or evaluations, aligned in one table."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,7 @@ def aligned(columns: Sequence[Numbers]) -> list[tuple[str, list[Row]]]:
     groups = dict.fromkeys(group for column in columns for group in column.cells)
     found = []
     for group in groups:
-        names = dict.fromkeys(name for c in columns for name in c.cells.get(group, {}))
+        names = _ordered(dict.fromkeys(name for c in columns for name in c.cells.get(group, {})))
         rows = [
             Row(
                 name,
@@ -60,6 +61,15 @@ def aligned(columns: Sequence[Numbers]) -> list[tuple[str, list[Row]]]:
         ]
         found.append((group, rows))
     return found
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    """Return names in their order, by their number where each has one that sorts them."""
+    names = list(names)
+    found = {name: re.findall(r"\d+(?:\.\d+)?", name) for name in names}
+    if all(len(numbers) == 1 for numbers in found.values()):
+        return sorted(names, key=lambda name: float(found[name][0]))
+    return names
 
 
 def best(spreads: Sequence[tuple[float, float, bool] | None]) -> int | None:

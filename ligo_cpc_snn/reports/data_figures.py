@@ -45,8 +45,11 @@ def spectral_densities(data: Arrays, *, theme: Theme = LIGHT) -> Figure:
         curves, colour = asd[:, index], theme.hues[index % len(theme.hues)]
         if len(curves) > 1:
             low, high = np.percentile(curves, [5, 95], axis=0)
-            axes.fill_between(f, low, high, color=colour, alpha=0.3, linewidth=0, label="5 to 95 %")
-            axes.plot(f, curves.T, color=theme.ink, linewidth=0.4, alpha=0.35)
+            faint = min(0.35, 5 / len(curves))  # many curves must not become a wall
+            axes.plot(f, curves.T, color=theme.ink, linewidth=0.4, alpha=faint)
+            axes.fill_between(
+                f, low, high, color=colour, alpha=0.35, linewidth=0, zorder=2, label="5 to 95 %"
+            )
         axes.plot(f, np.median(curves, axis=0), color=colour, linewidth=1.4, label="median")
         limits = float(f[f > 0].min()), float(f.max())
         axes.set(xscale="log", yscale="log", xlim=limits, ylim=(lowest / 2, highest * 2))

@@ -52,7 +52,7 @@ def event_statistic(event: Arrays, *, theme: Theme = LIGHT) -> Figure:
     whole.set_xlabel(f"seconds from GPS {float(event['event_gps']):.2f}")
     whole.set_title(f"{event['event_name']!s}: the whole span")
     whole.margins(y=0.12)
-    whole.legend(loc="upper left", ncols=1, fontsize=7.5)
+    whole.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=7.5)
     if np.isfinite(float(event["threshold"])):
         whole.annotate(
             "threshold ", (1, float(event["threshold"])), xycoords=("axes fraction", "data"),

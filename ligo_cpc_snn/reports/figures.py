@@ -120,8 +120,8 @@ def _data(files: RunFiles) -> Iterator[Plot]:
     if "psd_asd" in data:
         yield Plot(
             "psds", "Data", "Spectral densities of the noise",
-            "Thin: the densities that the training noise was whitened with; band: 5th to 95th "
-            "percentile. The signals in a window are whitened with the density of its noise.",
+            f"{_densities(len(data['psd_asd']))} The signals in a window are whitened with the "
+            "density of its noise.",
             lambda theme: data_figures.spectral_densities(data, theme=theme),
         )  # fmt: skip
     if data_figures.shown_parameters(data):
@@ -150,6 +150,15 @@ def _data(files: RunFiles) -> Iterator[Plot]:
             "threshold chosen.",
             lambda theme: quality_figures.rejected_stretches(data, cut=cut, theme=theme),
         )  # fmt: skip
+
+
+def _densities(number: int) -> str:
+    if number == 1:
+        return "The density that the training noise was whitened with."
+    return (
+        "Thin: the densities that the training noise was whitened with; band: 5th to 95th "
+        "percentile."
+    )
 
 
 def _glitches(files: RunFiles) -> Iterator[Plot]:
@@ -187,8 +196,8 @@ def _spikes(files: RunFiles) -> Iterator[Plot]:
         high = float(files.setting("model.bridge.saturated_above", 0.6))
         yield Plot(
             "spike_rates", "Spikes", "Spike rates during training",
-            f"Spikes per neuron and frame. A bridge below {low:g} or above {high:g} carries little "
-            "information and is reported as a fault.",
+            f"Spikes per neuron and frame; dashed: validation. A bridge below {low:g} or above "
+            f"{high:g} carries little information and is reported as a fault.",
             lambda theme: training.spike_rates(history, low, high, theme=theme),
             lambda: live_training.spike_rates(history, low, high),
         )  # fmt: skip
@@ -209,13 +218,14 @@ def _training(files: RunFiles) -> Iterator[Plot]:
         )  # fmt: skip
     groups = (
         ("progress", "Validation during training", (panels.PROGRESS, panels.SNR),
-         "Validation windows have signals as loud as at the end of the phase; the curriculum "
+         "Dashed: validation, whose signals are as loud as at the end of the phase; the curriculum "
             "makes the training signals quieter on the way."),
         ("cpc", "Contrastive predictive coding", (panels.ACCURACY, panels.SPREAD),
          "How often the true future is picked among the negatives, and the spread of the "
          "latents, which falls to zero when the encoder collapses."),
         ("optimiser", "Optimiser", (panels.GRADIENT, panels.LEARNING_RATE),
-         "The gradient's norm before clipping, and the learning rate."),
+         "The gradient's norm before clipping, in all and of each part of the network, and the "
+         "learning rate."),
         ("resources", "Speed and memory", (panels.THROUGHPUT, panels.MEMORY),
          "Examples per second, and the largest memory in use so far."),
     )  # fmt: skip

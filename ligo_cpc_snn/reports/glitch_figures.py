@@ -126,7 +126,7 @@ def real_transients(data: Arrays, detectors: list[str], *, theme: Theme = LIGHT)
     frequency_ticks(axes.xaxis, *axes.get_xlim())
     axes.set_xlabel("frequency (Hz)")
     axes.set_ylabel("SNR of the loudest tile")
-    axes.legend(loc="best")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=4)  # a marker inside reads as a point
     return figure
 
 

@@ -27,6 +27,8 @@ def interval(estimate: dict[str, float], percent: bool = False) -> str:
     if percent:
         return f"{100 * low:.1f}–{100 * high:.1f} %"
     texts = area_text(low), area_text(high)
+    if texts[1].startswith(">") and texts[0] != texts[1]:
+        return f"{texts[0]} or more"
     return texts[0] if texts[0] == texts[1] else "–".join(texts)
 
 
@@ -123,8 +125,8 @@ def detection_table(files: RunFiles) -> dict[str, Any] | None:
 
 def _table_note(files: RunFiles, measured: dict[str, Any]) -> str:
     text = (
-        f"{measured['noise_windows']} noise windows and {measured['signal_windows']} signals per "
-        "SNR; small print: 95 % intervals (AUC: DeLong, fractions: Clopper-Pearson at the "
+        f"{measured['noise_windows']:,} noise windows and {measured['signal_windows']:,} signals "
+        "per SNR; small print: 95 % intervals (AUC: DeLong, fractions: Clopper-Pearson at the "
         "threshold set on noise)."
     )
     if any(area["value"] == 1 for area in measured["auc"]):

@@ -77,8 +77,9 @@ def roc(
     add_line(figure, grid, grid, "chance", LIGHT.noise, line={"dash": "dot", "width": 1.2})
     figure.add_vrect(
         least, min(10 * least, 1), fillcolor=LIGHT.noise, opacity=0.18, line_width=0,
-        annotation={"text": "under 10 noise windows", "font": {"size": 11}, "name": "wide"},
-        annotation_position="bottom left",
+        annotation={"text": "under 10 noise windows", "font": {"size": 11}, "name": "wide",
+                    "x": float(np.log10(least)), "yanchor": "bottom"},
+        annotation_position="top left",
     )  # fmt: skip
     figure.update_xaxes(type="log", range=[float(np.log10(least)), 0], tickformat="~g")
     return figure.update_yaxes(range=[-0.01, 1.01], tickformat=".0%")
@@ -127,10 +128,10 @@ def event(arrays: Arrays) -> go.Figure:
         )  # fmt: skip
     figure.add_vline(0, line={"color": hue(2), "width": 5}, opacity=0.3)
     figure.update_xaxes(
-        title_text=f"seconds from GPS {float(arrays['event_gps']):.2f} (the merger)", row=1, col=1
+        title_text=f"seconds from GPS {float(arrays['event_gps']):.2f}", row=1, col=1
     )
     figure.update_yaxes(title_text="statistic (logit)", row=1, col=1)
-    return figure.update_layout(legend={"y": -0.13})
+    return figure
 
 
 def _strain(figure: go.Figure, arrays: Arrays) -> None:

@@ -38,7 +38,7 @@ def stages_flame(record: Mapping[str, Any]) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(title_text="time (s)", range=[0, end], row=2, col=1)
     figure.update_yaxes(title_text="memory (GB)", rangemode="tozero", row=2, col=1)
-    return figure.update_layout(legend={"y": -0.3 * memory / (flame + memory)})
+    return figure
 
 
 def call_flame(trace: Mapping[str, Any]) -> go.Figure:

@@ -42,6 +42,7 @@ def trigger_times(searches: Mapping[str, SearchFiles]) -> go.Figure:
             figure.add_hline(
                 float(threshold), line={"color": LIGHT.noise, "dash": "dash", "width": 1.2},
                 annotation={"text": "threshold", "font": {"size": 11}},
+                annotation_position="bottom right",  # no trigger is below it
             )  # fmt: skip
     _shade(figure, next(iter(searches.values())))
     return figure
@@ -145,13 +146,15 @@ def inverse_far(searches: Mapping[str, SearchFiles]) -> go.Figure:
         _counted(figure, files, size, "triggers" if len(known) == 1 else label, hue(number))
     figure.add_vrect(
         resolved, high, fillcolor=hue(1), opacity=0.1, line_width=0,
-        annotation={"text": "beyond the background", "font": {"size": 11, "color": hue(1)},
-                    "name": "wide"},
+        annotation={"text": "beyond the<br>background", "font": {"size": 11, "color": hue(1)},
+                    "name": "wide", "x": float(np.log10(resolved))},
         annotation_position="top left",
     )  # fmt: skip
-    figure.update_xaxes(type="log", range=[float(np.log10(low)), float(np.log10(high))])
+    figure.add_vline(resolved, line={"color": hue(1), "width": 1.2, "dash": "dot"})
+    decades = {"type": "log", "dtick": 1, "tickformat": "~g"}
+    figure.update_xaxes(**decades, range=[float(np.log10(low)), float(np.log10(high))])
     top = max(float(np.log10(3 * all_ifar.size)), 1.1)
-    return figure.update_yaxes(type="log", range=[-0.5, top])
+    return figure.update_yaxes(**decades, range=[-0.5, top])
 
 
 def ranked(files: SearchFiles) -> np.ndarray:

@@ -13,6 +13,7 @@ from ligo_cpc_snn.reports.theme import LIGHT
 from ligo_cpc_snn.reports.training_figures import phase_parts, running_mean, spans_decades
 
 PANEL = 300  # px of height for each
+MANY_DECADES = 1e3  # from which on an axis has no numbers between powers of ten
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -48,14 +49,16 @@ def training_curves(runs: Mapping[str, History], panels: Sequence[Panel]) -> go.
     if len(runs) == 1:
         _shade_phases(figure, next(iter(runs.values())))
     figure.update_xaxes(title_text="step (updates applied)", row=rows)
-    figure.update_layout(legend={"y": -0.17 / rows}, hovermode="closest")
-    return figure
+    return figure.update_layout(hovermode="closest")
 
 
 def _axis(panel: Panel, drawn: list[float]) -> dict[str, object]:
     if panel.limits:
         return {"range": list(panel.limits)}
     if panel.log and spans_decades(drawn):
+        positive = [value for value in drawn if value > 0]
+        if max(positive) > MANY_DECADES * min(positive):
+            return {"type": "log", "dtick": 1}
         return {"type": "log", "tickformat": "~g", "dtick": "D2"}
     return {"rangemode": "tozero"}
 
@@ -74,12 +77,17 @@ def _draw_panel(
                 figure, history, name, row, group=group,
                 words=f"{label}: {words}" if several else words,
                 colour=hue(number if several else index),
-                dash=DASHES[index % len(DASHES)] if several else "solid",
+                dash=DASHES[index % len(DASHES)] if several else _dash(name, panel, history),
                 smooth=panel.smooth, legend=not alone,
             )  # fmt: skip
             everything += [*history.series(name, "train")[1]]
             everything += [*history.series(name, "validation")[1]]
     return everything
+
+
+def _dash(name: str, panel: Panel, history: History) -> str:
+    """Return dots for a total among its parts, the largest of which is all but equal to it."""
+    return "dot" if name.endswith("/total") and len(panel.names(history)) > 1 else "solid"
 
 
 def _draw_curve(
@@ -145,13 +153,13 @@ def spike_rates(history: History, silent_below: float, saturated_above: float) -
     figure = training_curves({"run": history}, [RATES])
     values = np.concatenate([history.series(n, "train")[1] for n in RATES.names(history)])
     lowest = min([silent_below, *values[values > 0]]) / 3
-    for low, high, word, side in (
-        (lowest, silent_below, "silent", "top left"),
-        (saturated_above, 1.0, "saturated", "bottom left"),
+    for low, high, word, side, edge in (
+        (lowest, silent_below, "silent", "top left", silent_below),
+        (saturated_above, 1.0, "saturated", "bottom left", saturated_above),
     ):
         figure.add_hrect(
-            low, high, fillcolor=hue(1), opacity=0.13, line_width=0,
-            annotation={"text": word, "font": {"size": 11}}, annotation_position=side,
+            low, high, fillcolor=hue(1), opacity=0.13, line_width=0, annotation_position=side,
+            annotation={"text": word, "font": {"size": 11}, "y": float(np.log10(edge))},
         )  # fmt: skip
     ends = [float(np.log10(lowest)), 0.0]
     return figure.update_yaxes(type="log", range=ends, tickformat="~g", dtick=1)

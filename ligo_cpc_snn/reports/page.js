@@ -36,9 +36,11 @@
   function still(figure) {
     const pictures = figure.querySelector(".still");
     if (!pictures) return;
+    const resize = () => pictures.classList.toggle("large");
     addButton(figure, "PNG", () => save(`${figure.id}.png`, shown(figure).src));
+    addButton(figure, "Larger", resize);
     pictures.title = "larger, smaller";
-    pictures.addEventListener("click", () => pictures.classList.toggle("large"));
+    pictures.addEventListener("click", resize);
   }
 
   // The interactive figures.
@@ -78,7 +80,7 @@
     if (phone.matches) {
       layout.font.size = 12;
       layout.margin = { ...layout.margin, l: 44, r: 8 };
-      layout.legend = { ...layout.legend, font: { size: 11 } };
+      layout.legend = { ...layout.legend, font: { size: 11 }, xref: "container" };
       // Shorter on a narrow page than in words: a remark that does not fit is left out.
       layout.annotations = (layout.annotations ?? []).filter((note) => note.name !== "wide");
     }

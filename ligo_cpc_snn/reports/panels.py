@@ -29,7 +29,7 @@ ACCURACY = Panel(
     "Right future picked", r"^infonce/accuracy$", "fraction of anchors", limits=(0, 1.02)
 )
 SPREAD = Panel("Spread of the latents (0: collapsed)", r"^infonce/spread$", "spread, 0 to 1")
-RATES = Panel("Spike rates", r"^spike_rate/", "spikes per neuron and frame")
+RATES = Panel("Spike rates", r"^spike_rate/", "spikes per neuron and frame", log=True)
 GRADIENT = Panel("Gradient norm before clipping", r"^gradient_norm/", "norm", log=True)
 LEARNING_RATE = Panel("Learning rate", r"^learning_rate$", "learning rate", smooth=False)
 THROUGHPUT = Panel("Throughput", r"^examples_per_second$", "examples / s")

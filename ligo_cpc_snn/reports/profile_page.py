@@ -75,9 +75,9 @@ def summary(record: Mapping[str, Any]) -> str:
     stages = [stage for stage in record["stages"] if len(stage["path"]) == 2]
     longest = max(stages, key=lambda stage: stage["seconds"], default=None)
     compiling = sum(made["compile_seconds"] for made in record["compilation"])
-    text = f"{whole['seconds']:.1f} s in all, {compiling:.1f} s of it the compiler"
+    text = f"{_clock(whole['seconds'])} in all, {_clock(compiling)} of it the compiler"
     if longest is not None:
-        text += f"; the longest stage is {longest['path'][-1]} with {longest['seconds']:.1f} s"
+        text += f"; the longest stage is {longest['path'][-1]} with {_clock(longest['seconds'])}"
     text += f". Memory peaked at {record['peak_memory_bytes'] / 1e9:.2f} GB."
     if record.get("forecast"):
         text += f" A whole run would take about {_clock(record['forecast'][-1]['seconds'])}."

@@ -160,7 +160,8 @@ def _shown(value: Any) -> bool:
 
 
 def _name(name: str) -> str:
-    for ending, unit in (("_seconds", " (s)"), ("_hz", " (Hz)"), ("_mpc", " (Mpc)")):
+    endings = {"_seconds": " (s)", "_hz": " (Hz)", "_mpc": " (Mpc)", "_bytes": ""}
+    for ending, unit in endings.items():
         if name.endswith(ending):
             name = name.removesuffix(ending) + unit
     return name.replace("_", " ")

@@ -62,7 +62,7 @@ def sensitivity_plots(files: SensitivityFiles) -> Iterator[Plot]:
         )  # fmt: skip
     yield Plot(
         "found_missed", "", "Found and missed",
-        f"{at} Crosses were missed; dots were found and are coloured by their statistic.",
+        f"{at} Crosses were missed; dots were found, the lighter the larger their statistic.",
         lambda theme: figures.found_missed(files, theme=theme),
         lambda: live_sensitivity.found_missed(files),
     )  # fmt: skip
@@ -99,6 +99,7 @@ def render_sensitivity(
             }
             for s in files.searches
         ],
+        explained=_explained(files),
         optimal=_optimal(files),
         settings=yaml.safe_dump(files.summary["config"], sort_keys=False),
         folder=files.folder.name,
@@ -113,14 +114,11 @@ def _summary(files: SensitivityFiles) -> str:
         f"{told['injections']} injections in {duration(told['foreground_seconds'])} of strain, "
         f"{duration(told['background_seconds'])} of noise alone."
     )
-    best = [(s, s.reference) for s in files.searches]
-    shown = [
-        f"{s.name} reaches {_distance(r)} at {r['false_alarms']['asked_per_month']:g} false "
-        "alarms a month"
-        for s, r in best
-        if r is not None
-    ]
-    return f"{made} {'; '.join(shown)}{'.' if shown else ''}".strip()
+    shown = [f"{s.name} {_distance(s.reference)}" for s in files.searches if s.reference]
+    if not shown:
+        return made
+    rate = f"{files.reference_per_month:g} false alarms a month"
+    return f"{made} Sensitive distance at {rate}: {', '.join(shown)}."
 
 
 def _notices(files: SensitivityFiles) -> Iterator[str]:
@@ -201,15 +199,25 @@ def _note(search: SearchScore) -> str:
         f"{duration(seconds)} of the {kind}" for kind, seconds in analysed.items()
     )
     text = (
-        f"{told['background_events']} background events in "
-        f"{duration(told['background_seconds'])}; {told['foreground_events']} foreground events, "
-        f"{lost} of them near no injection. Errors are of the injections; small print: the "
-        "threshold's own rate within 90 % (Poisson), and the distance with the largest injected "
-        f"here. Distances have d_max and Mc_max {told.get('limits', 'of an unknown kind')}."
+        f"{told['background_events']:,} background events in "
+        f"{duration(told['background_seconds'])}; {told['foreground_events']:,} foreground events, "
+        f"{lost:,} of them near no injection."
     )
     if looked_at:
         text += f" The search analysed {looked_at}."
     return f"{text} {slides}".strip()
+
+
+def _explained(files: SensitivityFiles) -> str:
+    """Return what the tables' numbers are, once for all searches."""
+    limits = sorted({str(s.summary.get("limits", "of an unknown kind")) for s in files.searches})
+    if not limits:
+        return ""
+    return (
+        "Errors are of the finite number of injections; small print: the threshold's own rate "
+        "within 90 % (Poisson). Distances are of a volume that ends at the largest source, "
+        f"d_max and Mc_max {', '.join(limits)}; in small print at the largest injected here."
+    )
 
 
 def _optimal(files: SensitivityFiles) -> str:

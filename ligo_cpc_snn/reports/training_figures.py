@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ligo_cpc_snn.reports.history import History
 from ligo_cpc_snn.reports.panels import RATES, Panel, loss_names, readable
@@ -19,7 +19,7 @@ def _capital(words: str) -> str:
 
 def _shade_phases(axes: Axes, history: History, theme: Theme) -> None:
     phases = history.phases()
-    character = 0.014 * max(phases[-1][2], 1) if phases else 0.0  # its width in steps
+    character = 0.075 / _inches(axes) * max(phases[-1][2], 1) if phases else 0.0  # width in steps
     free_from = -np.inf
     for index, (phase, first, last) in enumerate(phases):
         if index % 2:
@@ -33,6 +33,13 @@ def _shade_phases(axes: Axes, history: History, theme: Theme) -> None:
             )  # fmt: skip
     if phases:
         axes.set_xlim(0, max(phases[-1][2], 1))
+
+
+def _inches(axes: Axes) -> float:
+    """Return about how wide a panel is."""
+    place = axes.get_subplotspec()
+    columns = place.get_gridspec().ncols if place else 1
+    return 0.85 * float(axes.figure.get_figure(root=True).get_size_inches()[0]) / columns
 
 
 def running_mean(values: np.ndarray, points: int) -> np.ndarray:
@@ -81,9 +88,13 @@ def _draw_train(
 
 
 def spans_decades(values: Sequence[float]) -> bool:
-    """Whether values ask for a logarithmic axis: positive, and over a factor of 20 apart."""
-    positive = np.asarray(values)
-    return positive.size > 0 and positive.min() > 0 and positive.max() > 20 * positive.min()
+    """Whether values ask for a logarithmic axis: none negative, and over a factor of 20 apart.
+
+    Zeros are left out: a frozen part of the network has a gradient of zero all the time.
+    """
+    known = np.asarray(values)
+    positive = known[known > 0]
+    return positive.size > 0 and known.min() >= 0 and positive.max() > 20 * positive.min()
 
 
 def _draw_panel(axes: Axes, panel: Panel, history: History, theme: Theme) -> None:
@@ -139,7 +150,9 @@ def losses(history: History, *, theme: Theme = LIGHT) -> Figure:
 def _draw_loss(axes: Axes, name: str, history: History, theme: Theme) -> None:
     if spans_decades(_draw(axes, history, name, theme, validation_hue=1)):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("loss (nats)")
     _finish(axes, legend=True)
 

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ligo_cpc_snn.runtime import memory_limits, tuning_store
 from ligo_cpc_snn.runtime.environment import Variable
+from ligo_cpc_snn.runtime.versions import installed_of
 
 PACKAGE = "ligo-cpc-snn"
 # Ours, those that we compute with, and JAX's plug-ins.
@@ -56,13 +57,7 @@ class CacheFolder:
 
 def versions() -> dict[str, str]:
     """Return the versions of what is installed, by distribution."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version()} | installed_of(PACKAGES)
 
 
 def unmet(distribution: str) -> list[str]:

@@ -7,7 +7,6 @@ before JAX is imported.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from typing import Any
 
 from ligo_cpc_snn.runtime.environment import cache_folder
 from ligo_cpc_snn.runtime.machine import machine_kind, processor, usable_cores
+from ligo_cpc_snn.runtime.versions import installed_of
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,7 @@ _VERSIONED = (
 @cache
 def installed_versions() -> dict[str, str]:
     """Return the versions that decide how fast a program is."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name in _VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": ".".join(platform.python_version_tuple()[:2])} | installed_of(_VERSIONED)
 
 
 @dataclass(frozen=True)

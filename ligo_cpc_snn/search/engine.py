@@ -6,7 +6,7 @@ and is carried from chunk to chunk. A gap is the end of one segment and the star
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
@@ -62,6 +62,14 @@ class Searched(NamedTuple):
     seconds: float
     warm_up_seconds: float
     left_out: str | None
+
+
+def joined(
+    parts: Sequence[Searched],
+) -> tuple[Float[np.ndarray, "frame"], Float32[np.ndarray, "frame"]]:
+    """Return GPS times and values of the frames of all parts, end to end; there may be none."""
+    gps = np.concatenate([np.zeros(0), *(part.gps for part in parts)])
+    return gps, np.concatenate([np.zeros(0, np.float32), *(part.value for part in parts)])
 
 
 class Engine:

@@ -131,15 +131,3 @@ def fit_tail(background: Float[np.ndarray, "peak"], peaks: int = TAIL_PEAKS) -> 
             "set background.extrapolate=false"
         )
     return Tail(float(start), scale, used)
-
-
-def slide_p_value(
-    statistic: Float[np.ndarray, "trigger"], loudest_of_slides: Float[np.ndarray, "slide"]
-) -> Float[np.ndarray, "trigger"]:
-    """Return (n + 1) / (N + 1): n of N slides, each of the analysed time, have a peak as loud.
-
-    Reference: Phipson and Smyth 2010 (arXiv:1603.05766).
-    """
-    ordered = np.sort(loudest_of_slides)
-    louder = ordered.size - np.searchsorted(ordered, statistic, "left")
-    return (louder + 1) / (ordered.size + 1)

@@ -16,7 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Shaped
 
 from ligo_cpc_snn.chunked import Chunked, chunked
-from ligo_cpc_snn.memory import OutOfMemoryError, program_bytes
+from ligo_cpc_snn.memory import OutOfMemoryError, program_bytes, tree_bytes
 from ligo_cpc_snn.search.slide_plan import (
     Background,
     Ring,
@@ -221,4 +221,4 @@ def slides_bytes(detector: TrainedDetector, ring_frames: int, slides: int) -> in
     state = detector.network.snn.initial_state(slides)
     run = jax.jit(partial(_advance, graph, CHUNK_FRAMES))
     compiled = run.lower(params, [ring] * count, begin, state).compile()
-    return program_bytes(compiled) + sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+    return program_bytes(compiled) + tree_bytes(state)

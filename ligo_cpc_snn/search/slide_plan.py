@@ -144,8 +144,3 @@ def _good(good: np.ndarray, ring: Ring, frames: int, warm_up_frames: int) -> np.
     own = np.array(good[ring.first : ring.first + frames])
     own[:warm_up_frames] = False
     return own
-
-
-def live_seconds(segments: Sequence[SlideSegment], frame_seconds: float) -> float:
-    """Return the time at zero lag in which every detector is good, s."""
-    return frame_seconds * sum(int(np.count_nonzero(s.good.all(axis=0))) for s in segments)

@@ -33,6 +33,7 @@ class Grid:
     count: int
 
     def frequencies(self) -> Float[Array, "frequency"]:
+        """Return the frequencies, Hz."""
         return self.step_hz * jnp.arange(self.first, self.first + self.count, dtype=jnp.float64)
 
 

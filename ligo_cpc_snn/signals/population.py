@@ -20,7 +20,7 @@ from ligo_cpc_snn.signals.masses import chirp_mass, companion_mass
 from ligo_cpc_snn.signals.priors import quantile
 from ligo_cpc_snn.signals.spins import chi_eff, chi_p, components
 
-NEUTRON_STARS = 1.4 * 2**-0.2  # solar masses, the chirp mass that chirp distances refer to
+REFERENCE_CHIRP_MASS = 1.4 * 2**-0.2  # solar masses, of chirp distances
 # No other parameter enters these.
 SINGLE = (
     "lambda_1",
@@ -114,7 +114,7 @@ def _place(cfg: PopulationConfig, drawn: dict[str, Values], distance: Values) ->
     stretch_power = 0.0
     if cfg.distance_kind is DistanceKind.chirp:
         chirp = chirp_mass(drawn["mass_1"], drawn["mass_2"])
-        distance = distance * (chirp / NEUTRON_STARS) ** (5 / 6)
+        distance = distance * (chirp / REFERENCE_CHIRP_MASS) ** (5 / 6)
         # The chirp mass is the detector's: of a source's mass a power of 1 + z is missing.
         stretch_power = 5 / 6 if of_source else 0.0
     redshift = redshift_at(distance, stretch_power)

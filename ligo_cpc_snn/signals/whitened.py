@@ -69,37 +69,58 @@ def whitened_signals(
     samples = round(signals_cfg.duration_seconds * sample_rate_hz)
     _check_filters(detectors, filters, sample_rate_hz)
     _check_crop(signals_cfg, samples, samples_before, samples_after)
-    lowest = min(whitening.band_hz[0] for whitening in filters)
     filter_seconds = max(whitening.taps.size for whitening in filters) / sample_rate_hz
-    check_duration(signals_cfg, lowest, filter_seconds)
-    frequencies = np.fft.rfftfreq(samples, 1 / sample_rate_hz)
-    responses = np.stack([response(whitening, frequencies) for whitening in filters])
+    check_duration(signals_cfg, _lowest_hz(filters), filter_seconds)
     drawn = draw(key, signals_cfg.population, count)
     sources = {name: np.asarray(values) for name, values in drawn.items()}
-    reference_hz, modes = signals_cfg.reference_hz, tuple(sorted(set(signals_cfg.modes)))
-    approximant = signals_cfg.approximant
-    # Outside the band the response is nothing, so the waveform is not evaluated there.
-    low, high = _band_indices(frequencies, filters)
-    sky = {name: sources[name] for name in SKY}
-    with double_precision():
-        run = _chunks_of_signals(
-            Wave(approximant, modes, reference_hz, lowest),
-            Grid(1 / signals_cfg.duration_seconds, low, high - low),
-            tuple(detectors),
-            (samples, samples_before, samples_after),
-            budget_bytes,
-            CHUNK,
-        )
-        read = prepare(approximant, sources, reference_hz, modes)
-        # Times the sample rate: a sample of strain is the transform's integral over f.
-        kept = jnp.asarray(responses[:, low:high] * sample_rate_hz)
-        strain, snr = run(read | sky, fixed=(kept,))
+    lengths = samples, samples_before, samples_after
+    strain, snr = _at_one_gpc(signals_cfg, sources, detectors, filters, lengths, budget_bytes)
     network = np.sqrt(np.sum(snr**2, axis=1))
     _check_loudness(network, sources)
     strain *= (network_snr / network).astype(np.float32)[:, None, None]
     closer = DISTANCE_MPC / sources.get("distance", np.full(count, DISTANCE_MPC))
     loudness = {"optimal_snr": snr * closer[:, None], "network_snr": network * closer}
     return strain, sources | loudness
+
+
+def _at_one_gpc(
+    signals_cfg: SignalsConfig,
+    sources: Mapping[str, Float[np.ndarray, "count"]],
+    detectors: Sequence[str],
+    filters: Sequence[WhiteningFilter],
+    lengths: tuple[int, int, int],
+    budget_bytes: int | None,
+) -> tuple[Float[np.ndarray, "count detector time"], Float[np.ndarray, "count detector"]]:
+    """Return whitened strain around the merger of sources at 1 Gpc, and its whole norm.
+
+    Args:
+        lengths: Samples of the transform, and of those kept before and from the merger.
+    """
+    sample_rate_hz = filters[0].sample_rate_hz
+    reference_hz, modes = signals_cfg.reference_hz, tuple(sorted(set(signals_cfg.modes)))
+    frequencies = np.fft.rfftfreq(lengths[0], 1 / sample_rate_hz)
+    responses = np.stack([response(whitening, frequencies) for whitening in filters])
+    # Outside the band the response is nothing, so the waveform is not evaluated there.
+    low, high = _band_indices(frequencies, filters)
+    sky = {name: sources[name] for name in SKY}
+    with double_precision():
+        run = _chunks_of_signals(
+            Wave(signals_cfg.approximant, modes, reference_hz, _lowest_hz(filters)),
+            Grid(1 / signals_cfg.duration_seconds, low, high - low),
+            tuple(detectors),
+            lengths,
+            budget_bytes,
+            CHUNK,
+        )
+        read = prepare(signals_cfg.approximant, sources, reference_hz, modes)
+        # Times the sample rate: a sample of strain is the transform's integral over f.
+        kept = jnp.asarray(responses[:, low:high] * sample_rate_hz)
+        strain, snr = run(read | sky, fixed=(kept,))
+    return strain, snr
+
+
+def _lowest_hz(filters: Sequence[WhiteningFilter]) -> float:
+    return min(whitening.band_hz[0] for whitening in filters)
 
 
 @lru_cache(maxsize=8)
@@ -149,11 +170,9 @@ def _chunk_of_signals(
 def _band_indices(
     frequencies: Float[np.ndarray, "frequency"], filters: Sequence[WhiteningFilter]
 ) -> tuple[int, int]:
-    low = min(whitening.band_hz[0] for whitening in filters)
     high = max(whitening.band_hz[1] for whitening in filters)
-    return int(np.searchsorted(frequencies, low)), int(
-        np.searchsorted(frequencies, high, side="right")
-    )
+    first = np.searchsorted(frequencies, _lowest_hz(filters))
+    return int(first), int(np.searchsorted(frequencies, high, side="right"))
 
 
 def _check_filters(

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from rich.logging import RichHandler
 
 from ligo_cpc_snn.config.data_checks import DETECTORS
 from ligo_cpc_snn.config.data_schema import GwoscConfig
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
 from ligo_cpc_snn.strain.housekeeping import clean, fetch, list_cache, verify
 
 ACKNOWLEDGEMENT = (
@@ -55,10 +54,7 @@ def run(arguments: Sequence[str], cache_dir: Path) -> int:
         print("stopped: what has arrived is kept, the same command continues", file=sys.stderr)
         return 130
     except (UserError, OSError, ValueError) as error:
-        if os.environ.get("LIGO_TRACEBACK"):
-            raise
-        print(f"error: {_naming_options(str(error))}", file=sys.stderr)
-        return 1
+        return in_one_line(error, _naming_options(str(error)))
 
 
 def _naming_options(message: str) -> str:

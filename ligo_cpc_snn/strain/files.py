@@ -75,7 +75,8 @@ def survey(path: str | Path, detectors: Sequence[str] | None = None) -> list[Ext
         path, detectors: As in `read_strain`.
 
     Raises:
-        As `read_strain`.
+        FileNotFoundError: There is no such file.
+        StrainFileError: As in `read_strain`.
     """
     path = Path(path)
     if path.suffix in FRAME_SUFFIXES:

@@ -84,7 +84,7 @@ def _with_gwframe(path: Path) -> list[list[Channel]]:
             [(name, float(c.start), float(c.dt), c.array) for name, c in frame.items()]
             for frame in gwframe.read_frames(path)
         ]
-    except DAMAGED as error:
+    except Exception as error:  # its own errors are plain exceptions: "VerifyException"
         raise StrainFileError(path, f"not a readable frame file ({reason(error)})") from error
 
 

@@ -142,7 +142,14 @@ def _events_in(reader: "csv.DictReader[str]") -> Iterator[tuple[str, float]]:
     if not {"name", "gps"} <= set(columns):
         raise ValueError(f"expected columns name and gps, found {', '.join(columns)}")
     for row in sorted(reader, key=lambda row: int(row.get("version") or 0)):
+        yield row["name"], _gps_of(row)
+
+
+def _gps_of(row: dict[str, str]) -> float:
+    try:
         gps = float(row["gps"] or "nan")
-        if not math.isfinite(gps):
-            raise ValueError(f"a gps is not a number ({row['gps']!r} of {row['name']!r})")
-        yield row["name"], gps
+    except ValueError:
+        gps = math.nan
+    if not math.isfinite(gps):
+        raise ValueError(f"a gps is not a number ({row['gps']!r} of {row['name']!r})")
+    return gps

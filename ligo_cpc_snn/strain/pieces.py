@@ -59,6 +59,7 @@ class Piece:
 
     @property
     def span(self) -> segment:
+        """Start and end, GPS s."""
         return segment(self.start, self.start + self.seconds)
 
     @property

@@ -40,6 +40,7 @@ class SourceFile:
 
     @property
     def span(self) -> segment:
+        """Start and end, GPS s."""
         return segment(self.start, self.start + self.seconds)
 
     @property

@@ -38,7 +38,7 @@ def check_manifest(folder: Path) -> None:
     the arrays still guard such a checkpoint.
 
     Raises:
-      CorruptedCheckpointError: names the first file that is missing or was changed.
+        CorruptedCheckpointError: names the first file that is missing or was changed.
     """
     manifest = folder / NAME
     if not manifest.exists():

@@ -28,12 +28,12 @@ def check_architecture(
     """Check that a checkpoint belongs to the state and the description of this run.
 
     Args:
-      record: what the checkpoint says about itself.
-      abstract_state: arrays or `jax.ShapeDtypeStruct`s of the state wanted.
-      description: architecture of this run; None compares the arrays only.
+        record: what the checkpoint says about itself.
+        abstract_state: arrays or `jax.ShapeDtypeStruct`s of the state wanted.
+        description: architecture of this run; None compares the arrays only.
 
     Raises:
-      ArchitectureMismatchError: names the first arrays and settings that differ.
+        ArchitectureMismatchError: names the first arrays and settings that differ.
     """
     lines = _array_differences(record.leaves, abstract_state)
     if description is not None:
@@ -106,7 +106,7 @@ def check_arrays(record: Record, arrays: Mapping[str, np.ndarray]) -> None:
     """Check that the arrays are, byte for byte, those that were saved.
 
     Raises:
-      CorruptedCheckpointError: names the first array that is missing or differs.
+        CorruptedCheckpointError: names the first array that is missing or differs.
     """
     for name, leaf in record.leaves.items():
         if name not in arrays:

@@ -32,8 +32,8 @@ def restore_step(
     """Return the state saved at `step`, bit for bit, on the devices of `abstract_state`.
 
     Raises:
-      CorruptedCheckpointError: files are missing or changed.
-      ArchitectureMismatchError: the checkpoint belongs to another architecture.
+        CorruptedCheckpointError: files are missing or changed.
+        ArchitectureMismatchError: the checkpoint belongs to another architecture.
     """
     try:
         check_manifest(Path(manager.directory) / str(step))
@@ -52,7 +52,7 @@ def read_record(manager: ocp.CheckpointManager, step: int) -> Record:
     """Return what the checkpoint of `step` says about itself.
 
     Raises:
-      CorruptedCheckpointError: it cannot be read, or was changed.
+        CorruptedCheckpointError: it cannot be read, or was changed.
     """
     items = ocp.args.Composite(record=ocp.args.JsonRestore())
     record = decode(_read(manager, step, items).record)

@@ -138,8 +138,8 @@ def decode(data: Mapping[str, Any]) -> Record:
     """Return the record that `encode` wrote.
 
     Raises:
-      CorruptedCheckpointError: the data is not what was written.
-      CheckpointError: the data was written in another format.
+        CorruptedCheckpointError: the data is not what was written.
+        CheckpointError: the data was written in another format.
     """
     if not isinstance(data, Mapping) or not {"record", "sha256"} <= set(data):
         raise CorruptedCheckpointError("its description is not one that this program wrote")

@@ -16,6 +16,7 @@ class KeepLatestAndBest(PreservationPolicy):
         self.latest, self.best, self.scores = latest, best, scores
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        """Return for each checkpoint whether it stays, as Orbax asks."""
         steps = [checkpoint.step for checkpoint in checkpoints]
         kept = set(sorted(steps)[-self.latest :])
         kept |= set(ranked(steps, self.scores)[: self.best])

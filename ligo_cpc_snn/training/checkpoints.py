@@ -32,7 +32,7 @@ from ligo_cpc_snn.training.checkpoint_record import (
 from ligo_cpc_snn.training.checkpoint_retention import SCORE, KeepLatestAndBest, ranked
 from ligo_cpc_snn.training.checkpoint_sharing import laid_out
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SPARE_BYTES = 1 << 20  # for Orbax's own small files
 
@@ -41,11 +41,11 @@ class Checkpoints:
     """Saves and restores the training state of one run.
 
     Args:
-      directory: folder of the checkpoints, made if it is absent.
-      cfg: how many are kept, and whether they are written in the background.
+        directory: folder of the checkpoints, made if it is absent.
+        cfg: how many are kept, and whether they are written in the background.
 
     Raises:
-      CheckpointError: the folder cannot be made or read.
+        CheckpointError: the folder cannot be made or read.
     """
 
     def __init__(self, directory: Path, cfg: CheckpointConfig) -> None:
@@ -95,7 +95,7 @@ class Checkpoints:
             try:
                 metrics = read_record(self._manager, step).metrics
             except CheckpointError as error:
-                logger.debug("checkpoint of step %d has no readable score: %s", step, error)
+                log.debug("checkpoint of step %d has no readable score: %s", step, error)
             else:
                 self._scores[step] = metrics.get(SCORE, np.nan)
 
@@ -116,17 +116,17 @@ class Checkpoints:
         The state is copied before this returns and may be donated to the next step.
 
         Args:
-          step: number of updates applied.
-          state: pytree of arrays.
-          metrics: numbers to keep beside it; `score` ranks checkpoints, larger is better.
-          description: architecture, as numbers, strings, enums, lists and dicts.
+            step: number of updates applied.
+            state: pytree of arrays.
+            metrics: numbers to keep beside it; `score` ranks checkpoints, larger is better.
+            description: architecture, as numbers, strings, enums, lists and dicts.
 
         Returns:
-          False if this very step is already saved, True otherwise.
+            False if this very step is already saved, True otherwise.
 
         Raises:
-          CheckpointError: it could not be written, or the one before could not; checkpoints
-            that were complete stay as they were.
+            CheckpointError: it could not be written, or the one before could not; checkpoints
+                that were complete stay as they were.
         """
         self.wait()
         if step == self._current:
@@ -188,15 +188,15 @@ class Checkpoints:
         """Restore the newest sound checkpoint; damaged ones are reported and put aside.
 
         Args:
-          abstract_state: the state wanted, as arrays or `jax.ShapeDtypeStruct`s.
-          description: architecture of this run, compared with that of the checkpoint.
+            abstract_state: the state wanted, as arrays or `jax.ShapeDtypeStruct`s.
+            description: architecture of this run, compared with that of the checkpoint.
 
         Returns:
-          The state, bit for bit as saved, and its step; None if there is no checkpoint.
+            The state, bit for bit as saved, and its step; None if there is no checkpoint.
 
         Raises:
-          ArchitectureMismatchError: the checkpoint belongs to another architecture.
-          CheckpointError: there are checkpoints and all are damaged.
+            ArchitectureMismatchError: the checkpoint belongs to another architecture.
+            CheckpointError: there are checkpoints and all are damaged.
         """
         return self._restore_first(self.steps()[::-1], abstract_state, description)
 
@@ -220,7 +220,7 @@ class Checkpoints:
             try:
                 state = restore_step(self._manager, step, abstract_state, description)
             except CorruptedCheckpointError as error:
-                logger.warning("checkpoint of step %d is damaged, trying the next: %s", step, error)
+                log.warning("checkpoint of step %d is damaged, trying the next: %s", step, error)
                 damaged[step] = str(error)
                 continue
             put_aside(self._manager, damaged)
@@ -242,7 +242,7 @@ class Checkpoints:
         """Wait until the checkpoint being written in the background is complete.
 
         Raises:
-          CheckpointError: it could not be written.
+            CheckpointError: it could not be written.
         """
         if not self._failed:
             self._attempt(self._manager.wait_until_finished)
@@ -260,7 +260,7 @@ class Checkpoints:
         except Exception as error:
             if not self._failed:
                 raise
-            logger.debug("closing after a failed save: %s", error)
+            log.debug("closing after a failed save: %s", error)
 
     def __enter__(self) -> "Checkpoints":
         return self

@@ -7,7 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -29,14 +29,9 @@ class Interrupts:
         """Whether a signal asked the run to end."""
         return self.signal is not None
 
-    @property
-    def exit_status(self) -> int:
-        """128 and the signal's number, as a shell reports it; 0 if none came."""
-        return 0 if self.signal is None else 128 + self.signal
-
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is not threading.main_thread():
-            logger.info("not in the main thread: SIGTERM and Ctrl-C keep their usual meaning")
+            log.info("not in the main thread: SIGTERM and Ctrl-C keep their usual meaning")
             return self
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self._handle)

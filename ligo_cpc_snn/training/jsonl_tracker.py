@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from ligo_cpc_snn.training.set_aside import set_aside
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class JsonlTracker:
@@ -27,7 +27,7 @@ class JsonlTracker:
         if resumed_step is None:
             moved = set_aside(path)
             if moved is not None:
-                logger.info("an earlier run's metrics are now in %s", moved)
+                log.info("an earlier run's metrics are now in %s", moved)
         elif path.exists():
             _rewind(path, resumed_step)
         self._file = path.open("a", encoding="utf-8", buffering=1)
@@ -36,8 +36,8 @@ class JsonlTracker:
         """Write one line; `step` and `time` (Unix s) come first.
 
         Raises:
-          RuntimeError: `start` was not called.
-          OSError: the disk is full.
+            RuntimeError: `start` was not called.
+            OSError: the disk is full.
         """
         if self._file is None:
             raise RuntimeError("JsonlTracker.log before start: call start(config, run_dir, None)")
@@ -79,7 +79,7 @@ class JsonlTracker:
         except OSError as error:
             if not self._failed:
                 raise
-            logger.debug("closing after a failed write: %s", error)
+            log.debug("closing after a failed write: %s", error)
 
 
 def _plain(value: Any) -> str | bool | int | float | None:
@@ -100,7 +100,7 @@ def _rewind(path: Path, resumed_step: int) -> None:
     ]
     broken = steps.count(None)
     if broken:
-        logger.warning("%d unreadable line(s) of %s were dropped", broken, path)
+        log.warning("%d unreadable line(s) of %s were dropped", broken, path)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text("".join(f"{line}\n" for line in kept), "utf-8")
     os.replace(partial, path)

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ligo_cpc_snn.config.model_schema import ModelConfig
-from ligo_cpc_snn.config.schema import InfoNceConfig, PhaseConfig
+from ligo_cpc_snn.config.schema import Config, InfoNceConfig, PhaseConfig
 from ligo_cpc_snn.models.detector import Detection, Detector, Representation
 from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 from ligo_cpc_snn.objectives.detection import detection_loss, firing_rates, rate_penalty
@@ -98,6 +98,18 @@ def create_learner(
     detector = learner.detector
     structure = Structure(graph, detector.sequences(1), detector.frame_samples)
     return structure, jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), params)
+
+
+def learner_of(cfg: Config, kernels: Kernels = PLAIN) -> tuple[Structure, Params]:
+    """Return the learner of a run's config, as `create_learner`."""
+    return create_learner(
+        cfg.model,
+        cfg.training.infonce,
+        detectors=len(cfg.data.detectors),
+        sample_rate_hz=cfg.data.sample_rate_hz,
+        seed=cfg.seed,
+        kernels=kernels,
+    )
 
 
 class Terms(NamedTuple):

@@ -47,6 +47,7 @@ class Loop:
 
     Args:
         cfg: intervals and batch size.
+        bridge: its bounds of spike rates, beyond which is warned.
         phases: compiled, in order.
         supply: of training banks, on the device.
         validation_banks: on the device.
@@ -55,6 +56,7 @@ class Loop:
         validation_batches: numbers of the validation batches, as device arrays.
         peak_memory: current peak in bytes.
         save_failure: called with the state before a non-finite step, returns where it is.
+        warnings: what was warned of, added to; it is told once.
         mining: of hard noise, or None.
         recovers: whether a step without memory is taken again in smaller parts.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from ligo_cpc_snn.fitting import shape_of
 from ligo_cpc_snn.memory import Fitted, OutOfMemoryError, largest_that_fits
 from ligo_cpc_snn.training.step import TrainState
 
@@ -45,7 +46,7 @@ class TrainingSteps:
     ) -> None:
         self.name, self.batch_size, self.per_dispatch = name, batch_size, per_dispatch
         self._build, self._compile_measured, self._jit = build, compile_measured, jit
-        self._shapes = jax.tree.map(_shape_of, arguments)
+        self._shapes = jax.tree.map(shape_of, arguments)
         sizes = micro_batches(batch_size, accumulation)
         if room_bytes is None:
             self._take(Fitted(sizes[0], *self._compile(sizes[0])))
@@ -112,7 +113,3 @@ def micro_batches(batch_size: int, accumulation: int) -> list[int]:
     """
     parts = {-(-batch_size // size) for size in range(1, batch_size + 1)}
     return sorted({-(-batch_size // n) for n in parts if n >= accumulation}, reverse=True)
-
-
-def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -10,16 +10,15 @@ from jaxtyping import Array
 
 from ligo_cpc_snn.config.schema import Config, PhaseConfig, TrainingConfig
 from ligo_cpc_snn.fitting import InParts
+from ligo_cpc_snn.memory import tree_bytes
 from ligo_cpc_snn.rng import stream
 from ligo_cpc_snn.training.learner import Params, Structure
 from ligo_cpc_snn.training.micro_batches import CompileMeasured, TrainingSteps, micro_batches
-from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
 from ligo_cpc_snn.training.step import (
     PhaseFunctions,
     Sampler,
     Spread,
     TrainState,
-    build_phase,
     clear_metrics,
     on_one_device,
 )
@@ -85,7 +84,7 @@ def prepare_phases(
         training, validation: what these draw from, or its shapes.
         compile_measured: compiles a jitted function for arguments, says how long it took, and
             tells the bytes it takes beside them.
-        hard: shapes of mined noise, or None (see `build_phase`).
+        hard: shapes of mined noise, or None (see `PhaseFunctions`).
         room: memory and steps at a time; None: what the config says, without a limit.
         jit: of functions on all devices of the run.
         spread: shares the examples of a micro-batch among devices.
@@ -95,36 +94,25 @@ def prepare_phases(
     maker = _Maker(cfg, structure, compile_measured, room, jit, spread, recovers)
     active = active_phases(cfg.training)
     built = {name: maker.functions(name, sample, training, hard) for name in active}
-    zero = jnp.zeros((), jnp.int32)
     # The same names in every phase, so that a checkpoint of one fits the next.
     names = {name: built[name](1).metric_names(params) for name in active}
     everything = tuple(sorted(set().union(*names.values())))
+    zero = jnp.zeros((), jnp.int32)
     phases: list[Phase] = []
     first, shared = 0, None
     for name, phase in active.items():
-        first_state = built[name](1).begin
-        begin = jit(lambda p, s, f=first_state: f(p, s, everything))
-        compiled_begin, _ = compile_measured(f"{name}: begin", begin, params, zero)
-        state = jax.eval_shape(begin, params, zero)
+        begin, state = maker.begin(name, built[name](1), everything, params)
+        state_bytes = tree_bytes(state)
         shared = shared or maker.of_any_state(state)
         given = params, validation, zero
-        validate = maker.validation(phase, name, sample_validation, given, _bytes(state))
+        validate = maker.validation(phase, name, sample_validation, given, state_bytes)
+        step = maker.steps(name, built[name], state, training)
+        last = first + phase.steps
+        needed = state_bytes, validate.needed_bytes
         phases.append(
-            Phase(
-                name,
-                phase,
-                first,
-                first + phase.steps,
-                names[name],
-                compiled_begin,
-                maker.steps(name, built[name], state, training),
-                validate,
-                *shared,
-                _bytes(state),
-                validate.needed_bytes,
-            )
+            Phase(name, phase, first, last, names[name], begin, step, validate, *shared, *needed)
         )
-        first += phase.steps
+        first = last
     return phases
 
 
@@ -148,10 +136,8 @@ class _Maker:
         phase = active_phases(cfg)[name]
 
         def build(accumulation: int) -> PhaseFunctions:
-            return build_phase(
+            return PhaseFunctions(
                 self.structure,
-                build_optimiser(cfg.optimiser, phase),
-                build_schedule(cfg.optimiser, phase),
                 sample,
                 training,
                 phase=phase,
@@ -162,6 +148,15 @@ class _Maker:
             )
 
         return build
+
+    def begin(
+        self, name: str, functions: PhaseFunctions, metrics: tuple[str, ...], params: Params
+    ) -> tuple[Callable[[Params, Array], TrainState], Any]:
+        """Compile what makes a phase's first state, and return the shapes of that."""
+        begin = self.jit(lambda params, step: functions.begin(params, step, metrics))
+        zero = jnp.zeros((), jnp.int32)
+        compiled, _ = self.compile_measured(f"{name}: begin", begin, params, zero)
+        return compiled, jax.eval_shape(begin, params, zero)
 
     def steps(
         self, name: str, build: Callable[[int], PhaseFunctions], state: Any, training: Any
@@ -174,7 +169,7 @@ class _Maker:
             batch_size=self.cfg.training.batch_size,
             accumulation=self.room.accumulation,
             per_dispatch=self.room.steps_per_dispatch,
-            room_bytes=self._beside(_bytes(state)),
+            room_bytes=self._beside(tree_bytes(state)),
             compile_measured=self.compile_measured,
             jit=self.jit,
         )
@@ -213,10 +208,6 @@ class _Maker:
         """Return the room beside the state and the copy of it that a run can go back to."""
         memory = self.room.memory_bytes
         return None if memory is None else memory - 2 * state_bytes
-
-
-def _bytes(tree: Any) -> int:
-    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def phase_at(phases: list[Phase], step: int) -> Phase:

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 LINE_SECONDS = 30.0  # between log lines where there is no terminal
 REDRAWS_PER_SECOND = 4.0
@@ -25,8 +25,8 @@ class Throughput:
     """Examples per second and time left, from the latest steps only.
 
     Args:
-      batch_size: examples per step.
-      window: number of `update`s looked back on.
+        batch_size: examples per step.
+        window: number of `update`s looked back on.
     """
 
     def __init__(self, batch_size: int, window: int = 200) -> None:
@@ -61,10 +61,10 @@ class TrainingProgress:
     """Shows phase, step, loss, examples per second and time left.
 
     Args:
-      total_steps: of all phases.
-      batch_size: examples per step.
-      enabled: False shows nothing; a bar is drawn only where `console` is a terminal.
-      console: shared with the log handler, so that log lines appear above the bar.
+        total_steps: of all phases.
+        batch_size: examples per step.
+        enabled: False shows nothing; a bar is drawn only where `console` is a terminal.
+        console: shared with the log handler, so that log lines appear above the bar.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class TrainingProgress:
         """Note that `step` steps are done; cheap enough to be called after each.
 
         Args:
-          step: updates applied since the run began, not since it was resumed.
-          phase: name of the phase.
-          metrics: `loss` is shown until the next comes; empty between logging intervals.
+            step: updates applied since the run began, not since it was resumed.
+            phase: name of the phase.
+            metrics: `loss` is shown until the next comes; empty between logging intervals.
         """
         now = time.monotonic()
         self.throughput.update(step, now)
@@ -122,7 +122,7 @@ class TrainingProgress:
             task = self._bar.task_ids[0]
             self._bar.update(task, completed=step, description=self._phase, numbers=numbers)
         else:
-            logger.info("%s: step %d of %d, %s", self._phase, step, self.total_steps, numbers)
+            log.info("%s: step %d of %d, %s", self._phase, step, self.total_steps, numbers)
 
     def _numbers(self, step: int) -> str:
         rate = self.throughput.examples_per_second

@@ -7,7 +7,7 @@ def set_aside(path: Path) -> Path | None:
     """Rename a file or folder of an earlier run.
 
     Returns:
-      The new path, `<name>.before-1` or the next free number; None where there was nothing.
+        The new path, `<name>.before-1` or the next free number; None where there was nothing.
     """
     if not path.exists():
         return None

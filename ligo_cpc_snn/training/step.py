@@ -5,6 +5,7 @@ once per logging interval.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -25,12 +26,15 @@ from ligo_cpc_snn.training.learner import (
     all_finite,
     compute_terms,
 )
-from ligo_cpc_snn.training.optimiser import parameter_path, part_of
+from ligo_cpc_snn.training.optimiser import (
+    build_optimiser,
+    build_schedule,
+    parameter_path,
+    part_of,
+)
 from ligo_cpc_snn.types import Batch
 
 Sampler = Callable[..., Batch]  # (data, key, snr_min, snr_max, step=), and `hard` if mined
-
-
 Spread = Callable[[Any], Any]  # of a pytree with the examples in front
 
 
@@ -70,14 +74,6 @@ class TrainState(NamedTuple):
     def measured(self) -> Params:
         """The parameters to validate, evaluate and export."""
         return self.params if self.average is None else self.average
-
-
-class PhaseFunctions(NamedTuple):
-    """The functions of one phase, not yet compiled."""
-
-    step: Callable[[TrainState, Any], TrainState]
-    begin: Callable[[Params, Int[Array, ""], Sequence[str]], TrainState]
-    metric_names: Callable[[Params], tuple[str, ...]]
 
 
 def snr_range(snr: SnrRange, fraction: Float[Array, ""]) -> tuple[Array, Array]:
@@ -130,23 +126,11 @@ def batch_gradient(
     )
 
 
-def build_phase(
-    structure: Structure,
-    optimiser: optax.GradientTransformation,
-    schedule: Callable[[Array], Array],
-    sample: Sampler,
-    data: Any,
-    *,
-    phase: PhaseConfig,
-    cfg: TrainingConfig,
-    key: Key[Array, ""],
-    hard: Any = None,
-    spread: Spread = on_one_device,
-) -> PhaseFunctions:
-    """Return the functions of a phase.
+@dataclass(frozen=True, eq=False)  # jit tells functions apart by identity
+class PhaseFunctions:
+    """The functions of one phase, not yet compiled.
 
     Args:
-        schedule: the learning rate as the optimiser has it, for the log.
         sample: `(data, key, snr_min, snr_max, step=step) -> Batch`, pure; given `hard`, it has
             that argument, too.
         data: what `sample` draws from; only its shapes are used here.
@@ -155,24 +139,38 @@ def build_phase(
         spread: shares the examples of a micro-batch among devices.
     """
 
-    def gradient(
-        params: Params, data: Any, step: Array, phase_step: Array, hard: Any
+    structure: Structure
+    sample: Sampler
+    data: Any
+    _: KW_ONLY
+    phase: PhaseConfig
+    cfg: TrainingConfig
+    key: Key[Array, ""]
+    hard: Any = None
+    spread: Spread = on_one_device
+
+    def _gradient(
+        self, params: Params, data: Any, step: Array, phase_step: Array, hard: Any
     ) -> Accumulated:
-        of_batch, of_rest = jax.random.split(at_step(key, step))
+        phase = self.phase
+        of_batch, of_rest = jax.random.split(at_step(self.key, step))
         snr = snr_range(phase.snr, phase_step / max(phase.steps, 1))
         mined = {} if hard is None else {"hard": hard}
-        batch = sample(data, of_batch, *snr, step=step, **mined)
-        got = batch_gradient(structure, params, batch, of_rest, phase=phase, cfg=cfg, spread=spread)
-        rate = {"learning_rate": jnp.asarray(schedule(phase_step))}
+        batch = self.sample(data, of_batch, *snr, step=step, **mined)
+        got = batch_gradient(
+            self.structure, params, batch, of_rest, phase=phase, cfg=self.cfg, spread=self.spread
+        )
+        rate = {"learning_rate": jnp.asarray(build_schedule(self.cfg.optimiser, phase)(phase_step))}
         return got._replace(metrics=_all_metrics(got, batch) | rate)
 
-    def step(state: TrainState, data: Any) -> TrainState:
-        got = gradient(state.params, data, state.step, state.phase_step, state.hard)
-        finite = _finite_parts(got)
+    def step(self, state: TrainState, data: Any) -> TrainState:
+        """Return the state after one update, or one marked where a number was not finite."""
+        got = self._gradient(state.params, data, state.step, state.phase_step, state.hard)
+        finite, optimiser = _finite_parts(got), build_optimiser(self.cfg.optimiser, self.phase)
 
         def move(state: TrainState) -> TrainState:
             updates, opt_state = optimiser.update(got.gradient, state.opt_state, state.params)
-            moved = _updated(state, updates, cfg.average_decay)
+            moved = _updated(state, updates, self.cfg.average_decay)
             return moved._replace(opt_state=opt_state, metrics=_add(state.metrics, got.metrics))
 
         def stay(state: TrainState) -> TrainState:
@@ -181,20 +179,21 @@ def build_phase(
         # A branch, not a choice of results: XLA then takes each gradient once.
         return jax.lax.cond(jnp.all(finite) & (state.bad_step < 0), move, stay, state)
 
-    def begin(params: Params, step: Array, names: Sequence[str]) -> TrainState:
+    def begin(self, params: Params, step: Array, names: Sequence[str]) -> TrainState:
+        """Return the state of a phase that begins at `step`, its metrics of these names at 0."""
         zero, none = jnp.zeros((), jnp.int32), jnp.full((), -1, jnp.int32)
         sums = MetricSums({name: jnp.zeros(()) for name in names}, zero)
         # Copies: the step is given its state's memory to overwrite, each part of it once.
-        average = jax.tree.map(jnp.copy, params) if cfg.average_decay else None
-        return TrainState(
-            params, optimiser.init(params), step, zero, sums, none, zero, _zeros_like(hard), average
-        )
+        average = jax.tree.map(jnp.copy, params) if self.cfg.average_decay else None
+        opt_state = build_optimiser(self.cfg.optimiser, self.phase).init(params)
+        hard = _zeros_like(self.hard)
+        return TrainState(params, opt_state, step, zero, sums, none, zero, hard, average)
 
-    def metric_names(params: Params) -> tuple[str, ...]:
+    def metric_names(self, params: Params) -> tuple[str, ...]:
+        """Return the names of the metrics that a step of the phase gives."""
         zero = jnp.zeros((), jnp.int32)
-        return tuple(jax.eval_shape(gradient, params, data, zero, zero, hard).metrics)
-
-    return PhaseFunctions(step, begin, metric_names)
+        found = jax.eval_shape(self._gradient, params, self.data, zero, zero, self.hard)
+        return tuple(found.metrics)
 
 
 def _updated(state: TrainState, updates: Params, decay: float) -> TrainState:

@@ -15,25 +15,33 @@ from ligo_cpc_snn.training.wandb_tracker import WandbTracker
 class Tracker(Protocol):
     """One place that keeps what a run reports."""
 
-    def start(self, config: Mapping[str, Any], run_dir: Path, resumed_step: int | None) -> None: ...
+    def start(self, config: Mapping[str, Any], run_dir: Path, resumed_step: int | None) -> None:
+        """Begin, or go on with, the record of a run; see `Trackers.start`."""
 
-    def log(self, step: int, metrics: Mapping[str, Any]) -> None: ...
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Record numbers, and words such as phase and split, after `step` updates."""
 
-    def figure(self, step: int, name: str, path: Path) -> None: ...
+    def figure(self, step: int, name: str, path: Path) -> None:
+        """Record a figure that is in a file."""
 
     def table(
         self, step: int, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
-    ) -> None: ...
+    ) -> None:
+        """Record a table of numbers and words after `step` updates."""
 
-    def summary(self, values: Mapping[str, Any]) -> None: ...
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Record the numbers that a run is compared by."""
 
-    def uses(self, name: str, kind: str, path: Path) -> None: ...
+    def uses(self, name: str, kind: str, path: Path) -> None:
+        """Record a file or folder that the run was made from."""
 
     def artifact(
         self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
-    ) -> None: ...
+    ) -> None:
+        """Record a file or folder that the run made; see `Trackers.artifact`."""
 
-    def finish(self, status: str) -> None: ...
+    def finish(self, status: str) -> None:
+        """End the record: finished, interrupted or failed."""
 
 
 def build_trackers(cfg: WandbConfig, name: str) -> "Trackers":
@@ -55,10 +63,10 @@ class Trackers:
         """Begin, or go on with, the record of a run.
 
         Args:
-          config: composed configuration, as plain dicts and lists.
-          run_dir: existing folder of the run.
-          resumed_step: step of the checkpoint restored; None for a new run, whose folder may
-            hold an earlier run's record: that is renamed, not lost.
+            config: composed configuration, as plain dicts and lists.
+            run_dir: existing folder of the run.
+            resumed_step: step of the checkpoint restored; None for a new run, whose folder may
+                hold an earlier run's record: that is renamed, not lost.
         """
         self._figures = run_dir / "figures"
         for tracker in self.trackers:
@@ -104,10 +112,10 @@ class Trackers:
         """Record a file or folder that the run made, such as the trained model.
 
         Args:
-          name: under which later ones of its kind are newer versions of it.
-          kind: `model`, `checkpoint` or `report`.
-          path: file or folder.
-          metadata: what is shown beside it.
+            name: under which later ones of its kind are newer versions of it.
+            kind: `model`, `checkpoint` or `report`.
+            path: file or folder.
+            metadata: what is shown beside it.
         """
         for tracker in self.trackers:
             tracker.artifact(name, kind, path, metadata)

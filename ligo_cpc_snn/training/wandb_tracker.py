@@ -14,7 +14,7 @@ from ligo_cpc_snn.config.schema import WandbConfig
 from ligo_cpc_snn.training.wandb_access import Access, choose_access, import_wandb
 from ligo_cpc_snn.training.wandb_panels import panel_name
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 FINISH_SECONDS = 60.0  # for uploads at the end
@@ -36,7 +36,7 @@ class WandbTracker:
         """Begin, or go on with, the run; online falls back to offline."""
         access = choose_access(self.cfg.mode)
         if access.mode == "disabled":
-            logger.info("W&B is disabled: %s", access.reason)
+            log.info("W&B is disabled: %s", access.reason)
             return
         self._attempt("start", lambda: self._start(access, config, run_dir, resumed_step))
 
@@ -56,7 +56,7 @@ class WandbTracker:
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
         where = self._run.url if self.mode == "online" else f"send it with `{self._sync()}`"
-        logger.info("W&B %s (%s): %s", self.mode, reason, where)
+        log.info("W&B %s (%s): %s", self.mode, reason, where)
 
     def _open(self, config: Mapping[str, Any], run_dir: Path, run_id: str) -> Any:
         wandb = import_wandb()
@@ -158,7 +158,7 @@ class WandbTracker:
         thread.start()
         thread.join(FINISH_SECONDS)
         if thread.is_alive():
-            logger.warning("W&B did not finish in %g s: `%s` sends the rest", FINISH_SECONDS, sync)
+            log.warning("W&B did not finish in %g s: `%s` sends the rest", FINISH_SECONDS, sync)
         self._run = None
 
     def _attempt(self, what: str, act: Callable[[], None]) -> None:
@@ -167,7 +167,7 @@ class WandbTracker:
         try:
             act()
         except Exception as error:  # a tracker must never end the training that it watches
-            logger.warning(
+            log.warning(
                 "W&B %s failed and is not used any more; metrics.jsonl goes on: %s",
                 what,
                 _short(error),

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ligo_cpc_snn.config.campaign_schema import CampaignConfig
-from ligo_cpc_snn.config.data_schema import DataConfig, Source
+from ligo_cpc_snn.config.data_schema import Source
 from ligo_cpc_snn.config.save import plain
-from ligo_cpc_snn.dataset.load import read_strain_of
+from ligo_cpc_snn.dataset.load import known_events_of, read_strain_of
 from ligo_cpc_snn.dataset.recorded import event_span, parse_span
 from ligo_cpc_snn.dataset.splits import Set, by_set, cut_between_sets
 from ligo_cpc_snn.evaluation.backgrounds import KINDS, NoiseSegment, simulated_noise, slid_noise
@@ -27,8 +27,6 @@ from ligo_cpc_snn.evaluation.scoring import Score, injection_arrays, score
 from ligo_cpc_snn.evaluation.sensitivity import LIMITS, sensitivity, volume_shares
 from ligo_cpc_snn.reports.sensitivity_page import write_sensitivity_report
 from ligo_cpc_snn.strain.coincidence import Coincident, common_time
-from ligo_cpc_snn.strain.files import folder_events
-from ligo_cpc_snn.strain.gwosc import known_events, read_events_csv
 from ligo_cpc_snn.strain.resampling import resample_all
 from ligo_cpc_snn.strain.segments import cut_spans, without_dropouts
 from ligo_cpc_snn.wiring.campaign_asked import asked_of
@@ -163,7 +161,8 @@ def recorded_parts(cfg: CampaignConfig, cache_dir: Path) -> list[Coincident]:
     segments = cut_spans(read_strain_of(data, cache_dir), held_out)
     segments = cut_between_sets(without_dropouts(segments), data.real)
     segments = resample_all(segments, data.sample_rate_hz, data.band_hz[1])
-    events = [event_span(name, gps, data) for name, gps in known(data, cache_dir).items()]
+    known = known_events_of(data, cache_dir)
+    events = [event_span(name, gps, data) for name, gps in known.items()]
     sets = by_set(segments, data.real)
     chosen = [s for name in cfg.noise_sets for s in cut_spans(sets[Set(name)], events)]
     parts = common_time(chosen, data.detectors, data.real.minimum_seconds)
@@ -176,16 +175,6 @@ def recorded_parts(cfg: CampaignConfig, cache_dir: Path) -> list[Coincident]:
     seconds = sum(part[data.detectors[0]].duration for part in parts)
     log.info("%d stretches of recorded strain, %.0f s", len(parts), seconds)
     return parts
-
-
-def known(data: DataConfig, cache_dir: Path) -> dict[str, float]:
-    """Return known events and their GPS times in s: of a catalogue, of the files, of GWOSC."""
-    events = read_events_csv(data.real.events_file) if data.real.events_file else {}
-    if data.strain_dir is not None:
-        return events | folder_events(data.strain_dir, data.real.exclude_files)
-    if data.gwosc.offline and events:
-        return events
-    return events | known_events(data.gwosc, cache_dir)
 
 
 def _log_score(name: str, result: Score) -> None:

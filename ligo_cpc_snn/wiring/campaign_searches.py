@@ -18,7 +18,7 @@ from ligo_cpc_snn.config.signals_schema import MassKind, PopulationConfig, SpinK
 from ligo_cpc_snn.evaluation.backgrounds import KINDS, first_curve
 from ligo_cpc_snn.evaluation.challenge import settings_of, stamp
 from ligo_cpc_snn.runtime.devices import memory_room_bytes
-from ligo_cpc_snn.search.engine import Engine
+from ligo_cpc_snn.search.engine import Engine, joined
 from ligo_cpc_snn.search.inputs import opened
 from ligo_cpc_snn.search.matched.bank import build_bank, load_bank
 from ligo_cpc_snn.search.matched.placement import BankRanges
@@ -99,8 +99,7 @@ def _detector(
         with opened(settings.strain, wanted_of(settings, detector), cache_dir) as plan:
             found = search_plan(plan, engine, progress)
         peaks = find_triggers(
-            np.concatenate([np.zeros(0), *(part.gps for part in found.parts)]),
-            np.concatenate([np.zeros(0, np.float32), *(part.value for part in found.parts)]),
+            *joined(found.parts),
             threshold=-np.inf,
             cluster_seconds=settings.triggers.cluster_seconds,
             time_offset_seconds=detector.time_offset_seconds,

@@ -10,7 +10,7 @@ from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.memory import OutOfMemoryError
 from ligo_cpc_snn.search.consistency import slide_consistency
-from ligo_cpc_snn.search.engine import Engine, Searched
+from ligo_cpc_snn.search.engine import Engine, Searched, joined
 from ligo_cpc_snn.search.feature_slides import slide_background
 from ligo_cpc_snn.search.inputs import Plan, opened
 from ligo_cpc_snn.search.slide_plan import SlideSegment
@@ -76,8 +76,7 @@ def _compared(
     detector: TrainedDetector, settings: SearchConfig, parts: list[Searched], budget_bytes: int
 ) -> dict[str, Any]:
     cluster = settings.triggers.cluster_seconds
-    gps = np.concatenate([np.zeros(0), *(part.gps for part in parts)])
-    value = np.concatenate([np.zeros(0, np.float32), *(part.value for part in parts)])
+    gps, value = joined(parts)
     order = np.argsort(gps, kind="stable")
     peaks = find_triggers(gps[order], value[order], threshold=-np.inf, cluster_seconds=cluster)
     seconds = gps.size * detector.frame_seconds

@@ -168,13 +168,13 @@ def search_choices(
     given = given_kernels(cfg.runtime.kernels)
     given |= {n: getattr(cfg, n) for n in ("streams", "chunk_seconds") if getattr(cfg, n)}
     if cfg.follow is not None:
-        return _choices(WINDOW, _shapes(detector), given, cfg.runtime)
-    return _choices(SEARCH, _shapes(detector), given, cfg.runtime, _settings_in(begun))
+        return _choices(WINDOW, shapes_of(detector), given, cfg.runtime)
+    return _choices(SEARCH, shapes_of(detector), given, cfg.runtime, _settings_in(begun))
 
 
 def slides_at_a_time(runtime: RuntimeConfig, detector: TrainedDetector) -> int:
     """Return how many time slides run side by side at most; the memory may allow fewer."""
-    learned = winner(SLIDES, _shapes(detector)) if runtime.tuning is Tuning.auto else None
+    learned = winner(SLIDES, shapes_of(detector)) if runtime.tuning is Tuning.auto else None
     name = "slides_at_a_time"
     return int((learned or heuristic(jax.local_devices()[0].platform))[name])
 
@@ -224,7 +224,8 @@ def _choices(
     )
 
 
-def _shapes(detector: TrainedDetector) -> Shapes:
+def shapes_of(detector: TrainedDetector) -> Shapes:
+    """Return the key of a detector's entries in the store."""
     return detecting_shapes(detector.model, len(detector.detectors), detector.sample_rate_hz)
 
 

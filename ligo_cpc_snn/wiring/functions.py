@@ -63,11 +63,11 @@ def prepare_functions(
 ) -> Functions:
     """Compile training, validation, evaluation and, for an event, the search.
 
-    Args:
-        room: memory for it and steps at a time; None: without a limit.
-
     Training and its validation run on all devices; what comes after them on one, with what
     `together.own` returns of the parameters and the validation banks.
+
+    Args:
+        room: memory for it and steps at a time; None: without a limit.
     """
 
     def assemble(params: Params) -> Detector:

@@ -15,7 +15,7 @@ import jax
 
 from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 from ligo_cpc_snn.config.schema import Config
-from ligo_cpc_snn.memory import OutOfMemoryError
+from ligo_cpc_snn.memory import OutOfMemoryError, tree_bytes
 from ligo_cpc_snn.runtime.devices import (
     device_is_host,
     host_budget_bytes,
@@ -200,6 +200,5 @@ def memory_record(plan: MemoryPlan, functions: Functions, peak_bytes: int) -> di
 
 
 def _bytes(tree: Any) -> int:
-    held: list[Any] = jax.tree.leaves(tree)
-    arrays = [getattr(x, "strain", x) for x in held]  # of segments of strain, too
-    return sum(int(x.size) * x.dtype.itemsize for x in arrays)
+    # Of segments of strain, too.
+    return tree_bytes(jax.tree.map(lambda x: getattr(x, "strain", x), tree))

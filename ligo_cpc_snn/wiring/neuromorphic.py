@@ -16,7 +16,7 @@ from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.evaluation.energy import Arithmetic, Energy, energy
 from ligo_cpc_snn.evaluation.synops import synaptic_operations
 from ligo_cpc_snn.exporting import description as names
-from ligo_cpc_snn.exporting.checking import Checked, check_folder
+from ligo_cpc_snn.exporting.checking import check_folder
 from ligo_cpc_snn.exporting.description import read_description
 from ligo_cpc_snn.exporting.folder import export_folder
 from ligo_cpc_snn.exporting.quantisation import Part, Weights
@@ -118,6 +118,3 @@ def costs(
         rows[f"{name}, int8 in the spiking part"] = (head, told)
     rows[f"{name}, int8 everywhere"] = (whole, told)
     return rows
-
-
-__all__ = ["Checked", "check", "costs", "energies", "export", "strain_for"]

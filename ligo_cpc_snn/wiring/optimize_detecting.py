@@ -20,7 +20,7 @@ from ligo_cpc_snn.search.live import CHUNK_SECONDS
 from ligo_cpc_snn.search.side_by_side import advance_all, advance_one, initial_state
 from ligo_cpc_snn.search.trained import TrainedDetector
 from ligo_cpc_snn.types import State
-from ligo_cpc_snn.wiring.choices import kernels_of
+from ligo_cpc_snn.wiring.choices import kernels_of, shapes_of
 from ligo_cpc_snn.wiring.optimize_agreement import difference
 from ligo_cpc_snn.wiring.optimize_rounds import Program
 from ligo_cpc_snn.wiring.optimize_workload import (
@@ -30,7 +30,7 @@ from ligo_cpc_snn.wiring.optimize_workload import (
     kernel_axes,
     needed_bytes,
 )
-from ligo_cpc_snn.wiring.workloads import SEARCH, WINDOW, detecting_shapes
+from ligo_cpc_snn.wiring.workloads import SEARCH, WINDOW
 
 WORK_SECONDS = 64.0  # of strain in one call at least, so that a call is no instant
 COMPARED_SECONDS = 16.0
@@ -142,11 +142,6 @@ class OneWindow:
     def difference(self, settings: Mapping[str, Any], built: Built, plain: Built) -> float:
         """Return how far the statistic of the same strain is off, over its spread."""
         return difference(built.outputs(1), plain.outputs(1), about_mean=True)
-
-
-def shapes_of(detector: TrainedDetector) -> dict[str, Any]:
-    """Return the key of a detector's entries."""
-    return detecting_shapes(detector.model, len(detector.detectors), detector.sample_rate_hz)
 
 
 def white_strain(detector: TrainedDetector, seconds: float) -> Float32[np.ndarray, "detector time"]:

@@ -15,8 +15,8 @@ from ligo_cpc_snn.search.feature_slides import (
 )
 from ligo_cpc_snn.search.slide_plan import Background, SlideSegment
 from ligo_cpc_snn.search.trained import TrainedDetector
+from ligo_cpc_snn.wiring.choices import shapes_of
 from ligo_cpc_snn.wiring.optimize_agreement import difference
-from ligo_cpc_snn.wiring.optimize_detecting import shapes_of
 from ligo_cpc_snn.wiring.optimize_rounds import Program
 from ligo_cpc_snn.wiring.optimize_workload import Axis, Built, Lowered
 from ligo_cpc_snn.wiring.workloads import SLIDES

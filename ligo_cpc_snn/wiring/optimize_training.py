@@ -22,9 +22,8 @@ from ligo_cpc_snn.dataset.sampling import build_sampler, signal_layout
 from ligo_cpc_snn.dataset.storage import stored
 from ligo_cpc_snn.models.kernels import Kernels
 from ligo_cpc_snn.rng import stream
-from ligo_cpc_snn.training.learner import create_learner
-from ligo_cpc_snn.training.optimiser import build_optimiser, build_schedule
-from ligo_cpc_snn.training.step import TrainState, build_phase
+from ligo_cpc_snn.training.learner import learner_of
+from ligo_cpc_snn.training.step import PhaseFunctions, TrainState
 from ligo_cpc_snn.wiring.choices import kernels_of
 from ligo_cpc_snn.wiring.optimize_agreement import difference
 from ligo_cpc_snn.wiring.optimize_rounds import Program
@@ -94,22 +93,12 @@ class TrainingStep:
         """Return the step, and what makes a first state of its own."""
         cfg = self.cfg
         training = replace(cfg.training, accumulation=settings["accumulation"])
-        structure, params = create_learner(
-            cfg.model,
-            training.infonce,
-            detectors=len(cfg.data.detectors),
-            sample_rate_hz=cfg.data.sample_rate_hz,
-            seed=cfg.seed,
-            kernels=kernels_of(settings),
-        )
-        phase = longest_phase(cfg)
-        functions = build_phase(
+        structure, params = learner_of(cfg, kernels_of(settings))
+        functions = PhaseFunctions(
             structure,
-            build_optimiser(training.optimiser, phase),
-            build_schedule(training.optimiser, phase),
             build_sampler(self.data, training.batch_size),
             self.banks,
-            phase=phase,
+            phase=longest_phase(cfg),
             cfg=training,
             key=stream(cfg.seed, "optimize"),
         )

@@ -18,7 +18,7 @@ from ligo_cpc_snn.config.save import plain
 from ligo_cpc_snn.config.search_schema import SearchConfig
 from ligo_cpc_snn.runtime.devices import describe_device, memory_room_bytes
 from ligo_cpc_snn.search import outputs
-from ligo_cpc_snn.search.catalogue import KnownEvents, find_events, with_events
+from ligo_cpc_snn.search.catalogue import KnownEvents, events_in, find_events, with_events
 from ligo_cpc_snn.search.engine import Engine
 from ligo_cpc_snn.search.inputs import Plan, Wanted, opened
 from ligo_cpc_snn.search.outputs import TriggerTable
@@ -239,12 +239,13 @@ def _record(
     events: KnownEvents,
 ) -> SearchRecord:
     background = ranked.background
+    spans = spans_of(plan, found, detector.frame_seconds)
     return SearchRecord(
         name=cfg.name,
         detector=detector_facts(detector),
         source=plan.source,
         open_data=plan.open_data,
-        spans=spans_of(plan, found, detector.frame_seconds),
+        spans=spans,
         seconds_read=found.throughput.strain_seconds,
         threshold=ranked.threshold,
         cluster_seconds=cfg.triggers.cluster_seconds,
@@ -261,6 +262,7 @@ def _record(
         cpu_seconds=found.throughput.cpu_seconds,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         catalogue=events.source,
+        events=events_in(events, spans),
         files=[path.name for path in plan.files],
         warnings=ranked.warnings,
         command=f"{program()} {shlex.join(sys.argv[1:])}",

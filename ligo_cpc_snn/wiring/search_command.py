@@ -15,7 +15,7 @@ from ligo_cpc_snn.config.command_line import entry
 from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import to_overrides
 from ligo_cpc_snn.config.search_schema import SearchConfig
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import EXPECTED
 from ligo_cpc_snn.runtime import environment
 from ligo_cpc_snn.runtime.run_folder import open_run_folder
 from ligo_cpc_snn.runtime.task import run_task
@@ -24,9 +24,6 @@ from ligo_cpc_snn.wiring.search_split_folders import folder_of
 from ligo_cpc_snn.wiring.workloads import prefer_learned
 
 USUAL_PER_MONTH = 1000.0  # false alarms at which detectors are compared in one line
-
-# What bad input or a bad machine ends in: one line without a traceback.
-EXPECTED = (UserError, OSError, ValueError, ArithmeticError)
 
 
 def search(cfg: SearchConfig) -> int:

@@ -16,7 +16,7 @@ from ligo_cpc_snn.reading.arrays import load_arrays
 from ligo_cpc_snn.reading.errors import FileContentError
 from ligo_cpc_snn.runtime.devices import memory_room_bytes
 from ligo_cpc_snn.search.contributions import contributions
-from ligo_cpc_snn.search.engine import Searched
+from ligo_cpc_snn.search.engine import Searched, joined
 from ligo_cpc_snn.search.false_alarms import false_alarms
 from ligo_cpc_snn.search.feature_slides import slide_background
 from ligo_cpc_snn.search.inputs import Plan
@@ -57,8 +57,7 @@ def rank(
 
     `events` are GPS times of known signals, of which the background keeps clear.
     """
-    gps = np.concatenate([np.zeros(0), *(part.gps for part in parts)])
-    value = np.concatenate([np.zeros(0, np.float32), *(part.value for part in parts)])
+    gps, value = joined(parts)
     analysed = gps.size * detector.frame_seconds
     threshold, warnings = choose_threshold(cfg, detector, gps, value)
     found = find_triggers(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from ligo_cpc_snn.config.save import plain, save_once
 from ligo_cpc_snn.config.schema import Config, Resume
 from ligo_cpc_snn.dataset.load import EventStrain, load_event
+from ligo_cpc_snn.models.kernels import Kernels
 from ligo_cpc_snn.reports.page import write_report
 from ligo_cpc_snn.runtime.devices import describe_device, peak_memory_bytes
 from ligo_cpc_snn.runtime.memory_plan import MemoryPlan
@@ -20,7 +21,7 @@ from ligo_cpc_snn.runtime.processes import runtime_of_several
 from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
-from ligo_cpc_snn.training.learner import Params, create_learner
+from ligo_cpc_snn.training.learner import Params, Structure, learner_of
 from ligo_cpc_snn.training.loop import Loop
 from ligo_cpc_snn.training.phases import Room
 from ligo_cpc_snn.training.progress import TrainingProgress
@@ -65,10 +66,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
     """
     begun, together = time.monotonic(), all_devices(cfg.runtime)
     budgets = budgets_of(cfg, together)
-    anew = cfg.resume is Resume.never and together.first
-    if anew and (old := set_aside(run_dir / "checkpoints")):
-        log.warning("resume=never: earlier checkpoints are now in %s", old)
-    together.wait("checkpoints of before are set aside")
+    _set_aside_earlier(cfg, run_dir, together)
     with (
         Interrupts() as stop,
         Checkpoints(run_dir / "checkpoints", cfg.training.checkpoint) as kept,
@@ -76,11 +74,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
     ):
         # What could end the run later is looked at before minutes are spent.
         resuming = _may_resume(cfg, kept)
-        record = run_dir / "noise.json"
-        if together.first:
-            save_once(cfg, run_dir, resuming=resuming)
-        if together.first and not resuming:
-            record.unlink(missing_ok=True)  # of an attempt without a checkpoint
+        record = _begun_record(cfg, run_dir, resuming, together)
         event = load_event(cfg.data, cfg.event, cache_dir) if cfg.event.name else None
         data = prepare_data(
             cfg,
@@ -88,25 +82,14 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
             budget_bytes=budgets.banks,
             host_bytes=budgets.noise,
             step=max(kept.steps(), default=0),
-            record=record if together.first or resuming else None,
+            record=record,
             together=together,
             making_bytes=budgets.making,
         )
         opened.enter_context(closing(data.supply))
         runtime = runtime_of_several(cfg.runtime) if together.several else cfg.runtime
         choices = training_choices(replace(cfg, runtime=runtime))
-        structure, params = stage("model")(create_learner)(
-            cfg.model,
-            cfg.training.infonce,
-            detectors=len(cfg.data.detectors),
-            sample_rate_hz=cfg.data.sample_rate_hz,
-            seed=cfg.seed,
-            kernels=choices.kernels,
-        )
-        if not resuming:
-            params = first_filters(cfg, structure, params, together.own(data.supply.banks))
-        params = together.replicate(params)
-        log.info("model: %d parameters", sum(x.size for x in jax.tree.leaves(params)))
+        structure, params = _model(cfg, choices.kernels, data, resuming, together)
         if together.any(stop.requested):
             return INTERRUPTED
         standing = standing_parts(cfg, data)
@@ -124,6 +107,36 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         trackers = build_trackers(cfg.trackers.wandb, cfg.name) if together.first else Trackers([])
         run = Run(cfg, run_dir, data, functions, kept, trackers, plan, together)
         return run.complete(params, resuming, event, stop, begun)
+
+
+def _set_aside_earlier(cfg: Config, run_dir: Path, together: Together) -> None:
+    """Rename the checkpoints of an earlier run that is not to be gone on with."""
+    anew = cfg.resume is Resume.never and together.first
+    if anew and (old := set_aside(run_dir / "checkpoints")):
+        log.warning("resume=never: earlier checkpoints are now in %s", old)
+    together.wait("checkpoints of before are set aside")
+
+
+def _begun_record(cfg: Config, run_dir: Path, resuming: bool, together: Together) -> Path | None:
+    """Save the config; return where the noise is recorded, None where another process does it."""
+    record = run_dir / "noise.json"
+    if together.first:
+        save_once(cfg, run_dir, resuming=resuming)
+    if together.first and not resuming:
+        record.unlink(missing_ok=True)  # of an attempt without a checkpoint
+    return record if together.first or resuming else None
+
+
+def _model(
+    cfg: Config, kernels: Kernels, data: Data, resuming: bool, together: Together
+) -> tuple[Structure, Params]:
+    """Return the learner, its parameters on every device as a run begins with them."""
+    structure, params = stage("model")(learner_of)(cfg, kernels)
+    if not resuming:
+        params = first_filters(cfg, structure, params, together.own(data.supply.banks))
+    params = together.replicate(params)
+    log.info("model: %d parameters", sum(x.size for x in jax.tree.leaves(params)))
+    return structure, params
 
 
 def _may_resume(cfg: Config, checkpoints: Checkpoints) -> bool:

@@ -33,7 +33,7 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
 
 
 def packages() -> dict[str, list[str]]:
-    """Return the modules of each package, and those at the top as `commands`."""
+    """Return the modules of each package, and those at the top as `top`."""
     found: dict[str, list[str]] = {}
     for init in sorted(PACKAGE.glob("*/__init__.py")):
         folder = init.parent

@@ -1,32 +1,34 @@
-"""Rounds of the long campaign: each hits one command once or a few times and checks its laws."""
+"""Hits of the long campaign: each hits one command once or a few times and checks its laws.
 
-import contextlib
+A hit returns what came of it and fails by an `AssertionError`; `None`: it came too late to count.
+"""
+
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from commands import Command, Numbers
+from commands import Command, complete_steps
 from disk import missing, small_disk
 from hits import (
-    Pace,
     assert_same,
     changes,
     filled,
     flip_bytes,
+    kill,
     killed,
     told,
     undisturbed,
+    until,
     wait,
 )
 from surroundings import TRACKED, clock_library, jumping_clock, silent_tracker
-from workshop import Workshop
 
 COMMANDS = ("fetch", "checkpoint", "search", "training")
 FAULTS = ("kill", "full disk", "flipped bytes", "clock", "two processes", "read-only", "tracker")
-ROW_OF_KILLS = 5  # in one folder, before the command is let to its end
+KILLS_IN_A_ROW = 5  # in one folder, before the command is let to its end
+UNHARMED = "said nothing: these bytes are not needed again, its end is the same"
 
 
 class Bench:
@@ -42,11 +44,13 @@ class Bench:
         self, make: Callable[[Path], Command], root: Path, rng: np.random.Generator
     ) -> None:
         self.make, self.root, self.rng, self.number = make, root, rng, 0
-        self.expected, self.pace = self._measured()
+        self.row: tuple[Command, int] | None = None  # a folder that has been killed in, how often
+        self.expected, self.pace = undisturbed(self.fresh())
 
-    def _measured(self) -> tuple[Numbers, Pace]:
-        undisturbed(self.fresh())  # compiles what the later ones read
-        return undisturbed(self.fresh())
+    def measure_again(self) -> None:
+        """Take the pace again: the machine is less busy than it was."""
+        result, self.pace = undisturbed(self.fresh())
+        assert_same(result, self.expected)
 
     def fresh(self) -> Command:
         """Return the command for a folder that is not there yet."""
@@ -54,6 +58,14 @@ class Bench:
         folder = self.root / f"r{self.number}"
         shutil.rmtree(folder, ignore_errors=True)
         return self.make(folder)
+
+    def instant(self) -> tuple[bool, float]:
+        """Draw an instant of the command's time."""
+        return self.pace.instant(self.rng)
+
+    def writing(self, first: float, last: float) -> tuple[bool, float]:
+        """Draw an instant between two parts of the time in which it writes."""
+        return True, float(self.rng.uniform(first, last) * self.pace.writes)
 
     def goes_on(self, command: Command, **more: str) -> str:
         """Give the same command again: it comes to its end, with the undisturbed result."""
@@ -63,151 +75,166 @@ class Bench:
         shutil.rmtree(command.folder, ignore_errors=True)
         return said
 
-    def stopped(self) -> Command:
-        """Return a command that was killed after it had written something."""
-        while True:
-            command = self.fresh()
-            if killed(command, (True, float(self.rng.uniform(0.3, 0.9) * self.pace.writes))):
-                return command
 
-
-def kills(bench: Bench, number: int) -> Iterator[str]:
-    """Kill at `number` random instants, a few in each folder."""
-    done = 0
-    while done < number:
-        command, row = bench.fresh(), 0
-        while row < ROW_OF_KILLS and done < number and killed(command, _instant(bench)):
-            row, done = row + 1, done + 1
-            yield "killed"
+def kill_at_random(bench: Bench) -> str | None:
+    """Kill once, several times in one folder, and let the command to its end now and then."""
+    command, kills = bench.row or (bench.fresh(), 0)
+    bench.row = None
+    died = killed(command, bench.instant())
+    kills += died
+    if not died or kills == KILLS_IN_A_ROW:
         bench.goes_on(command)
+        if not died:
+            bench.measure_again()
+        return "killed, then gone on to its end" if died else None
+    bench.row = command, kills
+    return "killed"
 
 
-def _instant(bench: Bench) -> tuple[bool, float]:
-    return bench.pace.instant(bench.rng)
+def end_of_kills(bench: Bench) -> None:
+    """Let what was killed last go on to its end."""
+    if bench.row is not None:
+        bench.goes_on(bench.row[0])
+        bench.row = None
 
 
-def full_disk(bench: Bench, number: int) -> Iterator[str]:
-    """Fill the disk at random instants, give the room back, and go on."""
+def full_disk(bench: Bench) -> str | None:
+    """Fill the disk at a random instant, give the room back, and go on."""
     if reason := missing():
-        yield f"not tried: {reason}"
-        return
-    for _ in range(number):
-        with small_disk(bench.root / "disk") as disk:
-            command = disk.moved(bench.make(disk.path / "r"))
-            said = filled(command, disk, _instant(bench), int(bench.rng.integers(100_000)))
-            bench.goes_on(command)
-        yield said or "enough room to its end"
+        return f"not tried: {reason}"
+    with small_disk(bench.root / "disk") as disk:
+        command = disk.moved(bench.make(disk.path / "r"))
+        said = filled(command, disk, bench.instant(), int(bench.rng.integers(100_000)))
+        bench.goes_on(command)
+    if said is None:  # there was room to its end
+        bench.measure_again()
+    return said
 
 
-def flipped(bench: Bench, number: int, pattern: str) -> Iterator[str]:
-    """Flip bytes in files of a stopped command's folder, and go on."""
-    for _ in range(number):
-        command = bench.stopped()
-        files = sorted(p for p in command.folder.glob(pattern) if p.is_file() and p.stat().st_size)
-        flip_bytes(files, bench.rng)
-        said = bench.goes_on(command)
-        lines = [x for x in said.splitlines() if "damaged" in x or "not as it was" in x]
-        yield lines[0] if lines else "harmless: these bytes are not read again"
+def flipped(bench: Bench, pattern: str) -> str | None:
+    """Flip bytes in files of a stopped command's folder, and go on.
+
+    The oldest checkpoint is spared: without a sound one a training refuses to go on.
+    """
+    command = bench.fresh()
+    if not killed(command, bench.writing(0.3, 0.9)):
+        return None
+    files = [p for p in sorted(command.folder.glob(pattern)) if p.is_file() and p.stat().st_size]
+    checkpoints = command.folder / "checkpoints"
+    spared = checkpoints / str(min(complete_steps(checkpoints), default=0))
+    files = [path for path in files if spared not in path.parents]
+    if not files:
+        return None
+    flip_bytes(files, bench.rng)
+    return _told_of_damage(bench.goes_on(command))
 
 
-def clock(bench: Bench, number: int) -> Iterator[str]:
+def _told_of_damage(said: str) -> str:
+    lines = [x for x in said.splitlines() if "is damaged" in x or "not as it was" in x]
+    return lines[0] if lines else UNHARMED
+
+
+def clock(bench: Bench) -> str:
     """Set the clock to and fro while the command runs, is killed and goes on."""
     if clock_library() is None:
-        yield "not tried: libfaketime is not installed"
-        return
-    for _ in range(number):
-        with jumping_clock(bench.root, int(bench.rng.integers(1 << 30))) as jumping:
-            command = bench.fresh()
-            set_wrong = replace(command, environment=command.environment | jumping, fork=False)
-            killed(set_wrong, _instant(bench))
-            bench.goes_on(set_wrong)
-        yield "the clock changes no number"
-
-
-def two_processes(bench: Bench, number: int, refused: bool) -> Iterator[str]:
-    """Start the same command beside itself: refused by name, or both come to the same end."""
-    for _ in range(number):
+        return "not tried: libfaketime is not installed"
+    with jumping_clock(bench.root, int(bench.rng.integers(1 << 30))) as jumping:
         command = bench.fresh()
-        first = command.start()
-        wait(command, first, (True, float(bench.rng.uniform(0, 0.2) * bench.pace.writes)))
-        code, said = command.whole()
-        out, err = first.communicate()
-        assert first.returncode == 0, out + err
-        bench.goes_on(command)
-        if refused:
-            assert code == 1, said
-            yield told(said, f"is in use by process {first.pid}")
-        else:
-            assert code == 0, said
-            yield "both end with the same files"
+        set_wrong = replace(command, environment=command.environment | jumping, fork=False)
+        killed(set_wrong, bench.instant())
+        bench.goes_on(set_wrong)
+    return "ended with the same numbers"
 
 
-def read_only(bench: Bench, number: int) -> Iterator[str]:
+def two_processes(bench: Bench, refused: bool) -> str | None:
+    """Start the same command beside itself: refused by name, or both come to the same end."""
+    command = bench.fresh()
+    first = command.start()
+    wait(command, first, bench.writing(0, 0.2))
+    code, said = command.whole()
+    if refused and code == 0 and first.poll() is not None:
+        return None  # the first had ended
+    out, err = first.communicate()
+    assert first.returncode == 0, out + err
+    bench.goes_on(command)
+    if refused:
+        assert code == 1, said
+        return told(said, f"is in use by process {first.pid}")
+    assert code == 0, said
+    return "both end with the same files"
+
+
+def read_only(bench: Bench) -> str | None:
     """Make the disk of a stopped command read-only, and writable again."""
     if reason := missing():
-        yield f"not tried: {reason}"
-        return
-    for _ in range(number):
-        with small_disk(bench.root / "disk") as disk:
-            command = disk.moved(bench.make(disk.path / "r"))
-            while not killed(command, (True, float(bench.rng.uniform(0, bench.pace.writes)))):
-                shutil.rmtree(command.folder)
-            disk.mount_again("ro")
-            before = changes(command.folder)
-            code, said = command.whole()
-            assert (code, changes(command.folder)) == (1, before), said
-            disk.mount_again("rw")
-            bench.goes_on(command)
-        yield told(said, "ead-only file system", "cannot be")
+        return f"not tried: {reason}"
+    with small_disk(bench.root / "disk") as disk:
+        command = disk.moved(bench.make(disk.path / "r"))
+        if not killed(command, bench.writing(0, 1)):
+            return None
+        disk.mount_again("ro")
+        before = changes(command.folder)
+        code, said = command.whole()
+        assert (code, changes(command.folder)) == (1, before), said
+        disk.mount_again("rw")
+        bench.goes_on(command)
+    return told(said, "ead-only")
 
 
-def tracker(bench: Bench, number: int) -> Iterator[str]:
-    """Track a run at a server that takes connections and never answers, or once."""
-    for index in range(number):
-        with silent_tracker(answers=index % 2 == 1) as environment:
-            command = bench.fresh()
-            tracked = replace(command, arguments=(*command.arguments, TRACKED))
-            said = bench.goes_on(tracked, **environment)
-        yield next(x for x in said.splitlines() if "W&B" in x)
+def tracker(bench: Bench) -> str:
+    """Track a run at a server that takes connections and never answers, or answers once."""
+    with silent_tracker(answers=bool(bench.rng.random() < 0.5)) as environment:
+        command = bench.fresh()
+        tracked = replace(command, arguments=(*command.arguments, TRACKED))
+        said = bench.goes_on(tracked, **environment)
+    lines = [line for line in said.splitlines() if "W&B" in line]
+    assert lines, said
+    return lines[0]
 
 
-def saving(workshop: Workshop, root: Path, rng: np.random.Generator, number: int) -> Iterator[str]:
-    """Kill a process that does nothing but save checkpoints; each must be as it was saved."""
-    command, newest = replace(workshop.saving(root / "saved"), fork=True), 0
-    shutil.rmtree(command.folder, ignore_errors=True)
-    for _ in range(number):
-        process = command.start()
-        wait(command, process, (True, float(rng.uniform(0, 2))))
-        process.send_signal(signal.SIGKILL)
-        out, err = process.communicate()
-        assert process.returncode == -signal.SIGKILL, err
-        restored = int(out.split()[1]) if out else newest  # it may be killed while it starts
-        assert restored >= newest, f"step {newest} was complete, step {restored} came back"
-        newest = newest_checkpoint(command.folder)
-        yield "killed"
+class Saving:
+    """Hits a process that does nothing but save checkpoints.
 
+    Args:
+        make: returns the command for a folder, and the one that only looks at what it holds.
+        root: of the folders.
+        rng: draws instants and damage.
+    """
 
-def damaged_saves(
-    workshop: Workshop, root: Path, rng: np.random.Generator, number: int
-) -> Iterator[str]:
-    """Flip bytes in files of checkpoints; what comes back is exactly a step that was saved."""
-    for _ in range(number):
-        command = replace(workshop.saving(root / "damaged"), fork=True)
+    def __init__(self, make: Callable[..., Command], root: Path, rng: np.random.Generator) -> None:
+        self.make, self.root, self.rng = make, root, rng
+        shutil.rmtree(root / "saved", ignore_errors=True)
+
+    def kill_at_random(self) -> str | None:
+        """Kill it, and see that the newest checkpoint, or a later one, comes back as saved."""
+        command = self.make(self.root / "saved")
+        before, process = complete_steps(command.folder), command.start()
+        wait(command, process, (True, float(self.rng.uniform(0, 2))))
+        assert kill(process)
+        newest = max([*before, *complete_steps(command.folder)], default=None)
+        restored = self._restored(command.folder)[0]
+        assert restored == newest, f"step {newest} was complete, step {restored} came back"
+        return "killed"
+
+    def _restored(self, folder: Path) -> tuple[int | None, str]:
+        """Return the step that comes back, as it was saved, and what was said."""
+        code, said = self.make(folder, "once").whole()
+        assert code == 0, said
+        step = int(said.split("RESTORED ")[1].split()[0])
+        return step or None, said
+
+    def flipped(self) -> str:
+        """Flip bytes of the newest checkpoint; the one before must come back, or it, unharmed."""
+        command = self.make(self.root / "damaged")
         shutil.rmtree(command.folder, ignore_errors=True)
         process = command.start()
-        wait(command, process, (True, float(rng.uniform(1, 3))))
-        process.kill()
-        process.communicate()
-        newest = command.folder / str(newest_checkpoint(command.folder))
-        flip_bytes(sorted(p for p in newest.rglob("*") if p.is_file()), rng)
-        code, said = replace(workshop.saving(command.folder, "once"), fork=True).whole()
-        assert code == 0, said
-        lines = [x for x in said.splitlines() if "damaged" in x]
-        yield lines[0] if lines else "harmless: these bytes are not read again"
-
-
-def newest_checkpoint(folder: Path) -> int:
-    """Return the newest complete step."""
-    with contextlib.suppress(FileNotFoundError):
-        return max((int(p.name) for p in folder.iterdir() if p.name.isdigit()), default=0)
-    return 0
+        until(process, lambda: len(complete_steps(command.folder)) > 1)
+        wait(command, process, (False, float(self.rng.uniform(0, 1))))
+        assert kill(process)
+        steps = complete_steps(command.folder)
+        newest = command.folder / str(steps[-1])
+        flip_bytes(sorted(p for p in newest.rglob("*") if p.is_file()), self.rng)
+        restored, said = self._restored(command.folder)
+        damaged = f"checkpoint of step {steps[-1]} is damaged" in said
+        assert restored == steps[-2 if damaged else -1], said
+        return _told_of_damage(said)

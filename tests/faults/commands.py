@@ -17,10 +17,12 @@ from forked import Forked
 from safetensors.numpy import load_file
 
 Numbers = dict[str, str]  # what -> its numbers, or their SHA-256
+LIMIT_SECONDS = 1200.0  # after which a command counts as hanging
 CLOCK = ("time", "examples_per_second", "peak_memory_gb")  # differ from run to run
 SEARCH = [
     "psd_seconds=8", "chunk_seconds=1", "streams=1", "stretch_seconds=16",
     "background.slides=4", "triggers.threshold=0.0", "report=false", "name=faults",
+    "runtime.fallback=false",  # as a training: the server of forks has prepared for that
 ]  # fmt: skip
 
 
@@ -37,15 +39,16 @@ class Command:
     finished: Callable[[Path], Numbers]
     result: Callable[[Path], Numbers]
     environment: dict[str, str] = field(default_factory=dict)
-    wrap: Callable[[Sequence[str]], list[str]] = list  # as `Disk.inside`
-    fork: bool = False  # of a server that has imported its packages
+    mounts_of: int | None = None  # process whose mounts it sees
+    fork: bool = True  # of a server that has imported its packages
 
     def start(self, **more: str) -> "subprocess.Popen[str] | Forked":
         """Start it as a process of its own."""
         if self.fork:
-            return Forked(self.arguments, self.environment | more)
+            return Forked(self.arguments, self.environment | more, self.mounts_of)
+        assert self.mounts_of is None
         return subprocess.Popen(
-            self.wrap([sys.executable, "-m", *self.arguments]),
+            [sys.executable, "-m", *self.arguments],
             env=os.environ | self.environment | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -55,7 +58,12 @@ class Command:
     def whole(self, **more: str) -> tuple[int, str]:
         """Run it to its end, and return its exit code and what it said."""
         process = self.start(**more)
-        out, err = process.communicate(timeout=1200)
+        try:
+            out, err = process.communicate(timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        assert process.returncode is not None
         return process.returncode, out + err
 
 
@@ -89,11 +97,12 @@ def fetching(cache: Path, host: str, start: int, end: int) -> Command:
 
 
 def finished_steps(run_dir: Path) -> Numbers:
-    """Return the records up to the newest complete checkpoint; its own files must be sound."""
-    steps = [int(p.name) for p in (run_dir / "checkpoints").glob("*") if p.name.isdigit()]
-    newest = max(steps, default=0)
+    """Return the steps and records up to the newest checkpoint; its own files must be sound."""
+    newest = newest_checkpoint(run_dir / "checkpoints")
     _check_sums(run_dir / "checkpoints" / str(newest))
-    return {row: text for row, text in _rows(run_dir).items() if int(row.split()[0]) <= newest}
+    saved = {f"saved to step {step}": "" for step in range(1, newest + 1)}
+    rows = {row: text for row, text in _rows(run_dir).items() if int(row.split()[0]) <= newest}
+    return saved | rows
 
 
 def trained(run_dir: Path) -> Numbers:
@@ -104,6 +113,16 @@ def trained(run_dir: Path) -> Numbers:
     with np.load(run_dir / "evaluation.npz") as saved:
         kept |= {f"evaluation {name}": _digest(saved[name]) for name in saved.files}
     return kept | {name: _digest(array) for name, array in arrays.items()} | _rows(run_dir)
+
+
+def complete_steps(folder: Path) -> list[int]:
+    """Return the steps of the complete checkpoints in a folder, oldest first."""
+    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
+
+
+def newest_checkpoint(folder: Path) -> int:
+    """Return the newest complete step, 0 where there is none."""
+    return max(complete_steps(folder), default=0)
 
 
 def finished_groups(output: Path) -> Numbers:

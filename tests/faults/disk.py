@@ -40,7 +40,7 @@ class Disk:
     def moved(self, command: Command) -> Command:
         """Return a command that writes below `path`, as it is run and looked at here."""
         folder = self.seen / command.folder.relative_to(self.path)
-        return replace(command, folder=folder, wrap=self.inside, fork=False)
+        return replace(command, folder=folder, mounts_of=self.holder.pid)
 
     def fill(self, left: int) -> None:
         """Leave so many bytes, rounded up to the disk's pages."""

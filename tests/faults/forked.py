@@ -1,18 +1,20 @@
 """Commands as forks of a server that has imported their packages: kills hit work, not imports."""
 
-import multiprocessing
+import atexit
+import json
 import os
-import runpy
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-# Without "__main__" each fork would import the script that started it.
-PRELOADED = ("__main__", "ligo_cpc_snn.strain.command_line", "ligo_cpc_snn.training.checkpoints")
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(list(PRELOADED))
+HERE = Path(__file__).parent
+POLL_SECONDS = 0.005
 
 
 class Forked:
@@ -21,24 +23,34 @@ class Forked:
     Args:
         arguments: module and its arguments.
         environment: added to this process's.
+        mounts_of: process whose mounts it sees.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._files = [Path(tempfile.mkstemp(prefix="forked-")[1]) for _ in range(2)]
-        self._process = FORKS.Process(
-            target=_run, args=(list(arguments), dict(environment), self._files)
-        )
-        self._process.start()
-        self.pid = self._process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        """Exit code, negative after a signal; None while it runs."""
-        return self._process.exitcode
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        mounts_of: int | None = None,
+    ) -> None:
+        self._files = []
+        for _ in range(2):
+            handle, path = tempfile.mkstemp(prefix="forked-")
+            os.close(handle)
+            self._files.append(Path(path))
+        start = {
+            "arguments": list(arguments),
+            "environment": dict(environment),
+            "files": [str(path) for path in self._files],
+            "mounts_of": mounts_of,
+        }
+        self.returncode: int | None = None  # negative after a signal
+        self.pid: int = _ask(start=start)
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
-        return self._process.exitcode
+        if self.returncode is None:
+            self.returncode = _ask(ended=self.pid)
+        return self.returncode
 
     def kill(self) -> None:
         """End it by SIGKILL."""
@@ -46,22 +58,45 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         """Send a signal unless it has ended."""
-        if self.poll() is None and self.pid is not None:
+        if self.poll() is None:
             os.kill(self.pid, number)
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end and return what it wrote."""
-        self._process.join(timeout)
+    def communicate(self, timeout: float = float("inf")) -> tuple[str, str]:
+        """Wait for its end and return what it wrote.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time, s.
+        """
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired([f"fork {self.pid}"], timeout)
+            time.sleep(POLL_SECONDS)
         out, err = (path.read_text() for path in self._files)
         for path in self._files:
             path.unlink()
         return out, err
 
 
-def _run(arguments: list[str], environment: dict[str, str], files: list[Path]) -> None:
-    for number, path in enumerate(files, start=1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
-    os.environ.update(environment)
-    sys.path[:0] = [x for x in environment.get("PYTHONPATH", "").split(":") if x]
-    sys.argv = arguments
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+def _ask(**question: Any) -> Any:
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    print(json.dumps(question), file=server.stdin, flush=True)
+    answer = server.stdout.readline()
+    assert answer, f"the server of forks ended with {server.wait()}"
+    return json.loads(answer)
+
+
+@cache
+def _server() -> "subprocess.Popen[str]":
+    path = os.pathsep.join(x for x in (str(HERE), os.environ.get("PYTHONPATH")) if x)
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "fork_server.py")],
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(server.communicate)  # its input ends, and it
+    return server

@@ -4,18 +4,18 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from commands import Command, Numbers
+from commands import LIMIT_SECONDS, Command, Numbers
 from disk import Disk
 from forked import Forked
 
 Process = subprocess.Popen[str] | Forked
 
 POLL_SECONDS = 0.003
-LIMIT_SECONDS = 1200.0
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,42 @@ def wait(command: Command, process: Process, instant: tuple[bool, float]) -> boo
     return process.poll() is None
 
 
+def until(process: Process, there: Callable[[], object]) -> None:
+    """Wait until something of a process just started is there, which must not end before."""
+    while not there():
+        assert process.poll() is None or there(), "".join(process.communicate())
+        time.sleep(POLL_SECONDS)
+
+
 def killed(command: Command, instant: tuple[bool, float]) -> bool:
     """Start it and kill it; nothing that was finished may be lost. False: it ended before."""
     before = command.finished(command.folder)
     process = command.start()
-    alive = wait(command, process, instant)
+    wait(command, process, instant)
+    died = kill(process)
+    assert_kept(before, command.finished(command.folder))
+    return died
+
+
+def kill(process: Process) -> bool:
+    """Kill it with `kill -9`; False: it had come to a good end before."""
     process.send_signal(signal.SIGKILL)
     said = process.communicate()[1]
-    assert alive or process.returncode == 0, said
-    assert_kept(before, command.finished(command.folder))
-    return alive
+    assert process.returncode in (0, -signal.SIGKILL), said
+    return process.returncode != 0
 
 
 def assert_kept(before: Numbers, now: Numbers) -> None:
     """Check that all that was finished is still there, with the same numbers."""
-    assert [name for name in before if now.get(name) != before[name]] == []
+    lost = [name for name in before if now.get(name) != before[name]]
+    assert not lost, f"finished before, now lost or changed: {lost}"
 
 
 def assert_same(result: Numbers, expected: Numbers) -> None:
     """Check that a result is an undisturbed one's, naming what differs."""
     names = sorted(set(result) | set(expected))
-    assert [name for name in names if result.get(name) != expected.get(name)] == []
+    wrong = [name for name in names if result.get(name) != expected.get(name)]
+    assert not wrong, f"not as in an undisturbed process: {wrong}"
 
 
 def told(process_said: str, *words: str) -> str:

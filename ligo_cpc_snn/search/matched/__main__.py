@@ -3,12 +3,11 @@
 import argparse
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import NoReturn
 
-from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.errors import UserError, in_one_line
 from ligo_cpc_snn.runtime.environment import prepare
 
 
@@ -27,10 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         prepare("auto", 0.5, True)  # before JAX is imported
         print(json.dumps(_run(options)))
     except (UserError, OSError, ValueError) as error:
-        if os.environ.get("LIGO_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return in_one_line(error)
     return 0
 
 

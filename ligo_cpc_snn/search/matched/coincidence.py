@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ligo_cpc_snn.search import permutations
 from ligo_cpc_snn.search.matched.chisq import reweighted
 from ligo_cpc_snn.search.matched.filtering import SingleTriggers
 from ligo_cpc_snn.search.matched.followup import FollowedUp
 from ligo_cpc_snn.search.matched.phase_time import PhaseTimeTable
 
+TICKS = 10**6  # a second; times are whole microseconds, so that slides compare exactly
 Pairs = tuple[Int[np.ndarray, "pair"], Int[np.ndarray, "pair"]]
 
 
@@ -50,6 +50,8 @@ def coincidences(
 ) -> Pairs:
     """Return pairs of triggers of one template whose times differ by `longest` at most.
 
+    Each template has a lane of the time axis to itself, so one search finds the pairs.
+
     Args:
         first, second: Triggers of the two detectors, in any order.
         longest: In s.
@@ -57,13 +59,23 @@ def coincidences(
         slide: How the second detector is shifted; None: as it was.
     """
     moved = second.gps if slide is None else slide.moved(second.gps)
-    pairs = permutations.coincidences(
-        permutations.SingleTriggers(first.gps, np.abs(first.snr), first.template),
-        permutations.SingleTriggers(moved, np.abs(second.snr), second.template),
-        window_seconds=longest,
-    )
-    loud = pairs.statistic >= network_threshold
-    return pairs.first[loud], pairs.second[loud]
+    start = min((float(gps.min()) for gps in (first.gps, moved) if gps.size), default=0.0)
+    time, other_time = _ticks(first.gps - start), _ticks(moved - start)
+    window = round(longest * TICKS)
+    lane = max(time.max(initial=0), other_time.max(initial=0)) + 2 * window + 1
+    key, wanted = first.template * lane + time, second.template * lane + other_time
+    order = np.argsort(key, kind="stable")
+    begin = np.searchsorted(key[order], wanted - window, side="left")
+    count = np.searchsorted(key[order], wanted + window, side="right") - begin
+    other = np.repeat(np.arange(wanted.size), count)
+    place = np.arange(other.size) - np.repeat(np.cumsum(count) - count, count)
+    one = order[begin[other] + place]
+    loud = np.hypot(np.abs(first.snr[one]), np.abs(second.snr[other])) >= network_threshold
+    return one[loud], other[loud]
+
+
+def _ticks(seconds: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    return np.rint(seconds * TICKS).astype(np.int64)
 
 
 def rank(

@@ -1,0 +1,160 @@
+"""`model.encoder.kind=own`: a class of the user's own, in a detector, a file and a search."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from search_detector import small_detector
+
+from ligo_cpc_snn.config.model_schema import EncoderKind, ModelConfig
+from ligo_cpc_snn.config.own_encoder import place_of
+from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.models.detector import Detector
+from ligo_cpc_snn.search.weights import load_detector, save_detector
+
+SOURCE = '''
+import jax.numpy as jnp
+from flax import nnx
+
+from ligo_cpc_snn.models.causal import StridedConv
+
+
+class Power(nnx.Module):
+    """Power of learned filters."""
+
+    def __init__(self, cfg, *, channels, sample_rate_hz, rngs, kernels):
+        self.frame_samples = cfg.stride
+        self.filters = StridedConv(
+            channels, cfg.features, 4 * cfg.stride, cfg.stride, rngs=rngs, kernels=kernels
+        )
+
+    def initial_state(self, batch):
+        return self.filters.initial_state(batch)
+
+    def __call__(self, strain, state):
+        x, state = self.filters(strain, state)
+        return jnp.log(x**2 + 1e-3), state
+
+
+class Slow(Power):
+    def __init__(self, cfg, **others):
+        super().__init__(cfg, **others)
+        self.frame_samples = 2 * cfg.stride
+
+
+class Narrow(Power):
+    def __call__(self, strain, state):
+        x, state = super().__call__(strain, state)
+        return x[..., 1:], state
+
+
+class Forgetful(Power):
+    def __call__(self, strain, state):
+        x, state = super().__call__(strain, state)
+        return x, jnp.zeros((1,))
+
+
+class Stateless(nnx.Module):
+    def __init__(self, cfg, *, channels, sample_rate_hz, rngs, kernels):
+        self.frame_samples = cfg.stride
+
+
+def function(cfg):
+    return cfg
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "encoder_of_mine.py").write_text(SOURCE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "encoder_of_mine"
+    sys.modules.pop("encoder_of_mine", None)
+
+
+def settings(own: str) -> ModelConfig:
+    cfg = ModelConfig()
+    cfg.encoder = replace(cfg.encoder, kind=EncoderKind.own, own=own, features=8, stride=16)
+    cfg.context.features = 8
+    cfg.snn.widths = [8]
+    return cfg
+
+
+def build(own: str) -> Detector:
+    return Detector(settings(own), detectors=2, sample_rate_hz=512, rngs=nnx.Rngs(0))
+
+
+def test_chunked_equals_whole(module):
+    """What a search relies on: an own encoder's state goes from chunk to chunk."""
+    detector = build(f"{module}:Power")
+    strain = jax.random.normal(jax.random.key(1), (1, 2, 512))
+    state = detector.initial_state(1)
+    whole, _ = detector.encode(strain, state)
+    first, state = detector.encode(strain[..., :128], state)
+    second, _ = detector.encode(strain[..., 128:], state)
+    parts = jnp.concatenate([first.latents, second.latents], axis=1)
+    np.testing.assert_allclose(parts, whole.latents, atol=1e-5)
+
+
+def test_a_file_names_the_class_and_has_its_parameters(module, tmp_path):
+    """Saved, read and searched with; without the module the file says what is missing."""
+    made = small_detector(
+        encoder__kind=EncoderKind.own, encoder__own=f"{module}:Power", encoder__stride=16
+    )
+    file = save_detector(tmp_path / "mine.safetensors", made)
+    noise = jax.random.normal(jax.random.key(2), (2, 2048))
+    statistics = []
+    for detector in (made, load_detector(file)):
+        network = detector.network
+        statistics.append(network(noise[None])[0].frame_logits)
+    np.testing.assert_array_equal(*statistics)
+    sys.modules.pop(module)
+    Path(tmp_path / f"{module}.py").unlink()
+    with pytest.raises(UserError, match="no module encoder_of_mine"):
+        load_detector(file).network  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Slow", r"frame_samples=32, expected model.encoder.stride=16"),
+        ("Narrow", r"latents \(2, 2, 7\) .* expected \(2, 2, 8\)"),
+        ("Forgetful", r"state .* before and .* after"),
+        ("Stateless", r"no initial_state"),
+        ("function", r"no flax.nnx.Module"),
+        ("Absent", r"has no Absent"),
+    ],
+)
+def test_what_is_no_encoder_is_told(module, name, told):
+    with pytest.raises(UserError, match=told):
+        build(f"{module}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ("", "expected module:Class"),
+        ("my encoder", "expected module:Class"),
+        ("../evil:Encoder", "expected module:Class"),
+        ("os:system", "part of Python"),
+        ("subprocess:Popen", "part of Python"),
+        ("no_such_module_anywhere:Encoder", "PYTHONPATH"),
+    ],
+)
+def test_a_name_is_refused_before_anything_is_imported(own, told):
+    before = set(sys.modules)
+    with pytest.raises(ValueError, match=told):
+        place_of(own)
+    assert set(sys.modules) == before
+
+
+def test_a_module_that_lacks_another(tmp_path, monkeypatch):
+    (tmp_path / "encoder_in_need.py").write_text("import not_there_at_all\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match="no module not_there_at_all"):
+        build("encoder_in_need:Encoder")
