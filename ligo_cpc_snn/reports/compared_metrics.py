@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ligo_cpc_snn.reports.differences import ABSENT
-from ligo_cpc_snn.reports.headline import Card, area_text, interval, time_text
+from ligo_cpc_snn.reports.headline import Card, area_text, interval
 from ligo_cpc_snn.reports.panels import readable
 from ligo_cpc_snn.reports.run_files import RunFiles
 from ligo_cpc_snn.reports.search_files import SearchFiles
@@ -96,8 +96,8 @@ def of_run(files: RunFiles) -> Numbers:
         ("status", "status", str),
         ("steps", "steps", lambda v: f"{v:,}"),
         ("parameters", "parameters", lambda v: f"{v:,}"),
-        ("seconds", "time", time_text),
-        ("compile_seconds", "compiling", time_text),
+        ("seconds", "time", duration),
+        ("compile_seconds", "compiling", duration),
         ("examples_per_second", "examples a second", lambda v: f"{v:.0f}"),
         ("peak_memory_bytes", "peak memory", lambda v: f"{v / 2**30:.2f} GiB"),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from ligo_cpc_snn.reports.detection_figures import area_text
 from ligo_cpc_snn.reports.event_figures import backgrounds
 from ligo_cpc_snn.reports.run_files import RunFiles
+from ligo_cpc_snn.reports.words import duration
 
 HEADLINE_SNR = 12.0
 
@@ -30,15 +31,6 @@ def interval(estimate: dict[str, float], percent: bool = False) -> str:
     if texts[1].startswith(">") and texts[0] != texts[1]:
         return f"{texts[0]} or more"
     return texts[0] if texts[0] == texts[1] else "–".join(texts)
-
-
-def time_text(seconds: float) -> str:
-    """Return a duration in hours and minutes, or minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def headline_index(snrs: list[float]) -> int:
@@ -101,7 +93,7 @@ def _run_cards(files: RunFiles) -> list[Card]:
     if run.get("seconds") is not None:
         speed = run.get("examples_per_second") or files.history.last("examples_per_second")
         detail = f"{speed:.0f} examples/s" if speed else ""
-        found.append(Card("Whole run", time_text(run["seconds"]), detail))
+        found.append(Card("Whole run", duration(run["seconds"]), detail))
     return found
 
 

@@ -11,6 +11,7 @@ from ligo_cpc_snn.reports.page import contents, draw_all, fill, grouped, replace
 from ligo_cpc_snn.reports.profile_figures import SECTION_CALL, SECTION_RUN
 from ligo_cpc_snn.reports.profile_plots import profile_plots
 from ligo_cpc_snn.reports.search_tables import facts
+from ligo_cpc_snn.reports.words import duration
 
 RECORD = "profile.json"
 FUNCTIONS_SHOWN = 20
@@ -75,12 +76,12 @@ def summary(record: Mapping[str, Any]) -> str:
     stages = [stage for stage in record["stages"] if len(stage["path"]) == 2]
     longest = max(stages, key=lambda stage: stage["seconds"], default=None)
     compiling = sum(made["compile_seconds"] for made in record["compilation"])
-    text = f"{_clock(whole['seconds'])} in all, {_clock(compiling)} of it the compiler"
+    text = f"{duration(whole['seconds'])} in all, {duration(compiling)} of it the compiler"
     if longest is not None:
-        text += f"; the longest stage is {longest['path'][-1]} with {_clock(longest['seconds'])}"
+        text += f"; the longest stage is {longest['path'][-1]} with {duration(longest['seconds'])}"
     text += f". Memory peaked at {record['peak_memory_bytes'] / 1e9:.2f} GB."
     if record.get("forecast"):
-        text += f" A whole run would take about {_clock(record['forecast'][-1]['seconds'])}."
+        text += f" A whole run would take about {duration(record['forecast'][-1]['seconds'])}."
     return text
 
 
@@ -112,7 +113,7 @@ def _stages(record: Mapping[str, Any]) -> TableOf:
 
 
 def _forecast(record: Mapping[str, Any]) -> TableOf:
-    rows = [(part["part"], _clock(part["seconds"])) for part in record.get("forecast", [])]
+    rows = [(part["part"], duration(part["seconds"])) for part in record.get("forecast", [])]
     note = "Median step times the steps asked for; waiting for each step makes it a little high."
     return TableOf("What the whole run would take", ("part", "time"), rows, note)
 
@@ -168,10 +169,3 @@ def _compilation(record: Mapping[str, Any]) -> TableOf:
         "runtime.compilation_cache=false shows a first start."
     )
     return TableOf("Compilation by function", headings, rows, note)
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
