@@ -141,7 +141,7 @@ def test_the_clock_of_a_process_really_jumps(tmp_path: Path) -> None:
     code = "import time; print(time.time(), time.monotonic())"
     with jumping_clock(tmp_path, seed=1, every=0.05) as environment:
         off, real = [], time.time()
-        for _ in range(3):
+        while not off or (max(off) - min(off) < 3600 and len(off) < 50):  # busy: it jumps late
             said = subprocess.run(
                 [sys.executable, "-c", code], env=environment, capture_output=True, text=True
             ).stdout.split()
