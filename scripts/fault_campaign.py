@@ -152,11 +152,15 @@ def _tried(once: Hit) -> str:
         return f"{FAILED}: {traceback.format_exc()}"
 
 
+# What was not hit, and disks that were full only after a command's end.
+SHOWS_NOTHING = ("not tried", "had enough room")
+
+
 def table(files: list[Path]) -> str:
     """Return a Markdown table of what was done, how often, and how often it went wrong."""
     records = [json.loads(file.read_text()) for file in files]
     found = [hit for record in records for hit in record["hits"]]
-    found = [hit for hit in found if not hit["told"].startswith("not tried")]
+    found = [hit for hit in found if not hit["told"].startswith(SHOWS_NOTHING)]
     tried = Counter((x["fault"], x["command"]) for x in found)
     failed = Counter((x["fault"], x["command"]) for x in found if x["told"].startswith(FAILED))
     lines = [*_circumstances(records), ""]

@@ -6,11 +6,13 @@
 
 A target reads whatever it is given and must end in a refusal of one line. What does not, takes
 over 20 s or over 3 GB is a finding: the bytes are kept in the folder of --output, and
-`python scripts/fuzz.py --again FILE TARGET` reads them once more. Needs `pip install
+`python scripts/fuzz.py --again FILE TARGET` reads them once more. A target whose process ends in
+another way than by its time, or reads nothing, has failed too: exit code 1. Needs `pip install
 'ligo-cpc-snn[fuzz]'` and a checkout: the targets are those of tests/fuzz.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -33,8 +35,10 @@ def main() -> int:
     if options.child:
         _fuzz(options.targets[0], options.child)
         return 0
-    from hostile_targets import TARGETS, feed, quiet
+    from hostile_targets import GWF, TARGETS, feed, quiet
 
+    if not GWF:
+        print("frames: left out, it needs pip install 'ligo-cpc-snn[frames]'", file=sys.stderr)
     names = options.targets or [target.name for target in TARGETS]
     if unknown := set(names) - {target.name for target in TARGETS}:
         print(f"error: no target {', '.join(sorted(unknown))}: --list prints them", file=sys.stderr)
@@ -48,10 +52,13 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             print("refused:", feed(target, options.again.read_bytes(), Path(folder)))
         return 0
+    if importlib.util.find_spec("atheris") is None:
+        print("error: no atheris here: pip install 'ligo-cpc-snn[fuzz]'", file=sys.stderr)
+        return 1
     rows = [_run(name, options.seconds, options.output) for name in names]
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
-    return 1 if any(row["findings"] for row in rows) else 0
+    return 1 if any(_failure(row) for row in rows) else 0
 
 
 def _run(name: str, seconds: int, output: Path) -> dict[str, Any]:
@@ -73,10 +80,19 @@ def _run(name: str, seconds: int, output: Path) -> dict[str, Any]:
         "exit": done.returncode,
         "findings": sorted(p.name for p in found.glob("*-*") if p.name != "log.txt"),
     }
-    text = ", ".join(row["findings"]) or ("none" if done.returncode == 0 else "see log.txt")
+    text = _failure(row) or "none"
     print(f"{name:12} {row['executions']:9} executions, {row['covered']:6} edges, findings: {text}")
     sys.stdout.flush()
     return row
+
+
+def _failure(row: dict[str, Any]) -> str:
+    """Return what is wrong with a target's row; empty: it ran to its end and found nothing."""
+    if row["findings"]:
+        return ", ".join(row["findings"])
+    if row["exit"]:
+        return f"exit {row['exit']}, see log.txt"
+    return "" if row["executions"] else "nothing was read, see log.txt"
 
 
 def _fuzz(name: str, seconds: int) -> None:

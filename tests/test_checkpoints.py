@@ -330,6 +330,25 @@ def test_a_write_that_fails_half_way_is_an_error_and_loses_nothing(tmp_path, bac
     assert "RESTORED 1 0.0 ['1']" in output
 
 
+CLOCK_IS_SET = """
+import itertools
+real, turns = time.time, itertools.count()
+time.time = lambda: real() + 40 * 86400 * (next(turns) % 2)  # to and fro with each look
+checkpoints = Checkpoints(folder, CheckpointConfig(background=True))
+for step in (1, 2):
+    checkpoints.save(step, noise(step), {}, {})
+checkpoints.wait()
+state, step = checkpoints.restore_latest(noise(0))
+print("RESTORED", step, bool((state["w"] == noise(2)["w"]).all()))
+checkpoints.close()
+"""
+
+
+def test_a_clock_that_is_set_while_a_checkpoint_is_written_fails_none(tmp_path):
+    """Found by the fault campaign: Orbax took forty days for the time of a write."""
+    assert "RESTORED 2 True" in finish(python(CLOCK_IS_SET, tmp_path / "c"))
+
+
 FULL_DISK = """
 checkpoints = Checkpoints(folder, CheckpointConfig(keep_last=1, keep_best=0))
 checkpoints.save(1, noise(1, 100_000), {}, {})

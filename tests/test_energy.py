@@ -53,6 +53,8 @@ def test_eight_bits_cost_less():
         network, operations, sample_rate_hz=RATE, front=Arithmetic.int8, head=Arithmetic.int8
     )
     assert of_int8.watts < energy(network, operations, sample_rate_hz=RATE).watts
+    leaks = 4.6e-12 * FRAME_RATE * (6 + 5 + 1)  # in float32 whatever the synapses are
+    assert of_int8.head_watts == pytest.approx(0.1e-12 * operations.accumulates + leaks)
     ratio = ENERGIES[Arithmetic.float32].multiply_add / ENERGIES[Arithmetic.int8].multiply_add
     assert ratio == pytest.approx(4.6 / 0.3)
     assert np.isfinite(list(of_int8.to_dict().values())).all()

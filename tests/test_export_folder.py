@@ -37,8 +37,6 @@ from ligo_cpc_snn.exporting.graph import compact_graph, snn_graph
 from ligo_cpc_snn.exporting.quantisation import Weights
 from ligo_cpc_snn.search.weights import save_detector
 
-pytest.importorskip("flatbuffers", reason="extra export")
-
 KINDS = [
     {},
     {"bridge__input": BridgeInput.latents, "bridge__kind": BridgeKind.threshold},

@@ -22,7 +22,7 @@ def test_a_signal_only_sets_the_flag(number, capfd):
         assert interrupts.requested
         assert interrupts.signal is number
     assert signal.getsignal(number) is before
-    assert "saving after this step" in capfd.readouterr().err
+    assert "steps made are saved" in capfd.readouterr().err
 
 
 def test_terminating_twice_is_still_graceful():

@@ -217,6 +217,7 @@ def test_cached_events_are_used_and_nobody_is_asked(
         raise AssertionError("the server was asked")
 
     monkeypatch.setattr(Client, "events", asked)
+    caplog.set_level("INFO")
     assert find_events(None, GwoscConfig(), tmp_path, ask=False).names == ()
     assert "nearest_event stays empty" in caplog.text
     _, catalogue = open_cache(GwoscConfig(), tmp_path)

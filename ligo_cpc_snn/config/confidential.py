@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ligo_cpc_snn.confidential import hidden
+from ligo_cpc_snn.confidential import confided
 from ligo_cpc_snn.config.errors import ConfigError
 
 
@@ -14,7 +14,7 @@ def refuse(settings: Any) -> None:
         ConfigError: one holds a key or a password; names the setting, not the value.
     """
     for name, text in _texts(settings, ""):
-        if hidden(text) != text:
+        if confided(text):
             raise ConfigError(
                 f"{name} holds a key or a password, which the run folder, its log and its report "
                 "would show: give it by an environment variable such as WANDB_API_KEY, or in "

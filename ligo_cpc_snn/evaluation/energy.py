@@ -83,7 +83,8 @@ def energy(
         operations: Of the same detector on noise.
         sample_rate_hz: Of the strain.
         front: Arithmetic of the front end.
-        head: Arithmetic of the spiking network, or of the graded one in its place.
+        head: Arithmetic of the synapses of the spiking network, or of the graded one in its
+            place; neurons leak in float32 either way.
     """
     frame_rate = sample_rate_hz / detector.frame_samples
     frames = 64
@@ -100,5 +101,9 @@ def energy(
         spikes=operations.spikes,
         front_end_watts=PICO * of_front.multiply_add * frame_rate * needed,
         head_watts=PICO
-        * (of_head.add * operations.accumulates + of_head.multiply_add * (head_macs + updates)),
+        * (
+            of_head.add * operations.accumulates
+            + of_head.multiply_add * head_macs
+            + ENERGIES[Arithmetic.float32].multiply_add * updates  # leaks are not rounded
+        ),
     )

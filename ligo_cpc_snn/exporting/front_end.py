@@ -54,9 +54,6 @@ def export_front_end(network: Detector) -> FrontEnd:
 
     Args:
         network: With its parameters, which become constants of the program.
-
-    Raises:
-        ExportError: `flatbuffers` is not installed.
     """
     state, names = initial_leaves(network)
     (frames,) = export.symbolic_shape("f")
@@ -68,13 +65,7 @@ def export_front_end(network: Detector) -> FrontEnd:
         given.append(jax.ShapeDtypeStruct((2,), jnp.uint32))
     given += [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in state]
     exported = export.export(jax.jit(_chunk(network, bool(keys))), platforms=PLATFORMS)(*given)
-    try:
-        program = bytes(exported.serialize())
-    except ImportError as error:
-        raise ExportError(
-            "the front end needs flatbuffers, which is not installed: pip install "
-            "'ligo-cpc-snn[export]'"
-        ) from error
+    program = bytes(exported.serialize())
     first = ["strain", "key"] if keys else ["strain"]
     inputs = _ports([*first, *names], exported.in_avals)
     return FrontEnd(program, inputs, _ports(["spikes", *names], exported.out_avals), keys)

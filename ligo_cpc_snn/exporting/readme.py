@@ -14,7 +14,8 @@ and a spiking network that turns spikes into a ranking statistic. `description.j
 {compact}| `detector.safetensors` | what they were made from; `ligo-search --detector` takes it |
 | `description.json` | inputs, state, rates, channels, normalisation, digests |
 
-Check it, with an independent simulator (snnTorch) on strain of your own:
+Check it on strain of your own, with an independent simulator (snnTorch; `--no-simulator` goes
+without):
 
     ligo-export --check FOLDER --strain H1.hdf5 L1.hdf5
 

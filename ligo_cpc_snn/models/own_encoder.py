@@ -1,8 +1,14 @@
 """An encoder of the user's own, found by the name in `model.encoder.own` and looked at first."""
 
+import textwrap
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import flax
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -13,6 +19,9 @@ from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.models.kernels import Kernels
 
 NEEDED = ("frame_samples", "initial_state")
+LONGEST_TEXT = 300  # of an error that is not ours, characters
+# The user's own lines are looked for; these only stand between them.
+BETWEEN = tuple(str(Path(file).parent) for file in (__file__, jax.__file__, flax.__file__))
 
 
 def build_own_encoder(
@@ -26,12 +35,14 @@ def build_own_encoder(
     """Return `Class(cfg, channels=, sample_rate_hz=, rngs=, kernels=)` of `cfg.own`.
 
     Raises:
-        UserError: there is no such class, it is no `flax.nnx.Module`, or what it makes of strain
-            is not what the detector needs of an `Encoder`.
+        UserError: there is no such class, it is no `flax.nnx.Module`, its own code raises an
+            error, or what it makes of strain is not what the detector needs of an `Encoder`.
     """
-    encoder = _class_of(cfg.own)(
-        cfg, channels=channels, sample_rate_hz=sample_rate_hz, rngs=rngs, kernels=kernels
-    )
+    found = _class_of(cfg.own)
+    with _told(cfg.own, "making it", found):
+        encoder = found(
+            cfg, channels=channels, sample_rate_hz=sample_rate_hz, rngs=rngs, kernels=kernels
+        )
     for name in NEEDED:
         if not hasattr(encoder, name):
             raise UserError(f"model.encoder.own={cfg.own}: it has no {name}, which a search needs")
@@ -40,8 +51,47 @@ def build_own_encoder(
             f"model.encoder.own={cfg.own}: its frame_samples={encoder.frame_samples}, expected "
             f"model.encoder.stride={cfg.stride}: make them the same"
         )
-    _check_shapes(encoder, cfg, channels)
+    with _told(cfg.own, "giving it strain"):
+        _check_shapes(encoder, cfg, channels)
     return encoder
+
+
+@contextmanager
+def _told(own: str, doing: str, made: Any = None) -> Iterator[None]:
+    """Turn whatever the user's code raises, which may be anything, into one line.
+
+    Args:
+        own: `model.encoder.own`.
+        doing: what is done within, for the line.
+        made: class whose place is told where no line of the user's raised it.
+
+    Raises:
+        UserError: with the error's kind, text, file and line.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        kind = f"{type(error).__name__}: {textwrap.shorten(text, LONGEST_TEXT)}"
+        raise UserError(
+            f"model.encoder.own={own}: {doing} ended in {kind}{_place(error, made)}; mend it, or "
+            "set LIGO_TRACEBACK=1 to see all of it"
+        ) from error
+
+
+def _place(error: BaseException, made: Any) -> str:
+    """Return ` (file:line)` of the user's last line on the way to an error, empty if unknown."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}:{error.lineno})"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(("<", *BETWEEN)):
+            return f" ({frame.filename}:{frame.lineno})"
+    code = getattr(getattr(made, "__init__", None), "__code__", None)
+    if code is None or code.co_filename.startswith(("<", *BETWEEN)):
+        return ""
+    return f" ({code.co_filename}:{code.co_firstlineno})"
 
 
 def _class_of(own: str) -> Any:
@@ -49,13 +99,14 @@ def _class_of(own: str) -> Any:
         module, name = place_of(own)
     except ValueError as error:
         raise UserError(str(error)) from error
-    try:
-        found = getattr(import_module(module), name, None)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"model.encoder.own={own}: {module} cannot be imported, no module {error.name} on "
-            "Python's path"
-        ) from error
+    with _told(own, f"importing {module}"):
+        try:
+            found = getattr(import_module(module), name, None)
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"model.encoder.own={own}: {module} cannot be imported, no module {error.name} on "
+                "Python's path"
+            ) from error
     if found is None:
         raise UserError(f"model.encoder.own={own}: module {module} has no {name}")
     if not (isinstance(found, type) and issubclass(found, nnx.Module)):

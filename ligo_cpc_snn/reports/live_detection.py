@@ -81,7 +81,7 @@ def roc(
                     "x": float(np.log10(least)), "yanchor": "bottom"},
         annotation_position="top left",
     )  # fmt: skip
-    figure.update_xaxes(type="log", range=[float(np.log10(least)), 0], tickformat="~g")
+    figure.update_xaxes(type="log", range=[float(np.log10(least)), 0], tickformat="~g", dtick="D2")
     return figure.update_yaxes(range=[-0.01, 1.01], tickformat=".0%")
 
 

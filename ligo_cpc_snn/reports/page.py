@@ -105,7 +105,7 @@ def render(files: RunFiles, pictures: list[Picture], missing: list[str]) -> str:
             ("Versions", _facts(files.metrics.get("versions", {}))),
         ],
         config=files.config_text,
-        folder=files.folder.name,
+        folder=folder_shown(files.folder),
         contents=contents(files.folder),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
@@ -180,6 +180,11 @@ def _fact(name: str, value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}"
+
+
+def folder_shown(folder: Path) -> str:
+    """Return a folder as a reader finds it: `runs/quickstart`, without what lies above."""
+    return "/".join(folder.absolute().parts[-2:])
 
 
 def contents(folder: Path) -> list[tuple[str, str]]:

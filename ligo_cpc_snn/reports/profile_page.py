@@ -7,7 +7,14 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from ligo_cpc_snn.reading.text import read_json
-from ligo_cpc_snn.reports.page import contents, draw_all, fill, grouped, replace_file
+from ligo_cpc_snn.reports.page import (
+    contents,
+    draw_all,
+    fill,
+    folder_shown,
+    grouped,
+    replace_file,
+)
 from ligo_cpc_snn.reports.profile_figures import SECTION_CALL, SECTION_RUN
 from ligo_cpc_snn.reports.profile_plots import profile_plots
 from ligo_cpc_snn.reports.search_tables import facts
@@ -61,7 +68,7 @@ def write_profile_report(folder: str | Path) -> Path:
         tables=[table for table in tables(record) if table.rows],
         trace_file=trace.get("file", ""),
         facts=[("Machine", facts(record["machine"])), ("Versions", facts(record["versions"]))],
-        folder=folder.name,
+        folder=folder_shown(folder),
         contents=contents(folder),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )

@@ -8,7 +8,15 @@ import yaml
 from ligo_cpc_snn.reports import search_headline as headline
 from ligo_cpc_snn.reports import search_tables as tables
 from ligo_cpc_snn.reports.detector_card import card_config, card_limits, card_panels
-from ligo_cpc_snn.reports.page import Picture, contents, draw_all, fill, grouped, replace_file
+from ligo_cpc_snn.reports.page import (
+    Picture,
+    contents,
+    draw_all,
+    fill,
+    folder_shown,
+    grouped,
+    replace_file,
+)
 from ligo_cpc_snn.reports.search_figures import (
     CANDIDATES,
     FALSE_ALARMS,
@@ -76,7 +84,7 @@ def render_search(files: SearchFiles, pictures: list[Picture], missing: list[str
         facts=_facts(files),
         settings=_settings(files),
         strain_files=[str(name) for name in files.get("files", [])],
-        folder=files.folder.name,
+        folder=folder_shown(files.folder),
         contents=contents(files.folder),
         acknowledgement=ACKNOWLEDGEMENT if files.get("open_data") else "",
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

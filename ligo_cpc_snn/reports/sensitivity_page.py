@@ -10,7 +10,14 @@ import yaml
 from ligo_cpc_snn.reports import live_sensitivity
 from ligo_cpc_snn.reports import sensitivity_figures as figures
 from ligo_cpc_snn.reports.figures import Plot
-from ligo_cpc_snn.reports.page import Picture, contents, draw_all, fill, replace_file
+from ligo_cpc_snn.reports.page import (
+    Picture,
+    contents,
+    draw_all,
+    fill,
+    folder_shown,
+    replace_file,
+)
 from ligo_cpc_snn.reports.sensitivity_files import SearchScore, SensitivityFiles, read_sensitivity
 from ligo_cpc_snn.reports.words import duration
 
@@ -102,7 +109,7 @@ def render_sensitivity(
         explained=_explained(files),
         optimal=_optimal(files),
         settings=yaml.safe_dump(files.summary["config"], sort_keys=False),
-        folder=files.folder.name,
+        folder=folder_shown(files.folder),
         contents=contents(files.folder),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )

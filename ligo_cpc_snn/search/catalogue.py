@@ -52,9 +52,12 @@ def find_events(
         cfg = gwosc if ask else replace(gwosc, offline=True)
         return known(known_events(cfg, cache_dir), "GWOSC")
     except GwoscError as error:
-        log.warning(
-            "no catalogue of events, so nearest_event stays empty; give events_file (%s)", error
-        )
+        if ask:
+            log.warning(
+                "no catalogue of events, so nearest_event stays empty; give events_file (%s)", error
+            )
+        else:
+            log.info("no catalogue of events here, so nearest_event stays empty (events_file)")
         return known({}, "")
 
 

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ligo_cpc_snn.config.model_schema import ModelConfig
+from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.reading.errors import DAMAGED, one_line
 from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.search.detector_files import (
@@ -33,7 +34,7 @@ from ligo_cpc_snn.search.detector_files import (
 from ligo_cpc_snn.search.parameters import named, parameter_shapes, place
 from ligo_cpc_snn.search.run_weights import read_run
 from ligo_cpc_snn.search.trained import TrainedDetector
-from ligo_cpc_snn.search.weights_settings import read_settings
+from ligo_cpc_snn.search.weights_settings import read_settings, refuse_import
 from ligo_cpc_snn.strain.replacing import write_whole
 
 FORMAT = 1
@@ -57,7 +58,10 @@ def load_detector(name_or_path: str | Path) -> TrainedDetector:
         WeightsError: there is none of that name, or its file is damaged or of another version.
     """
     path = find_detector(name_or_path, SHIPPED)
-    return read_run(path) if path.is_dir() else read_detector(path)
+    if path.is_dir():
+        return read_run(path)
+    # What was named by its folder is the user's own run; a file may come from anybody.
+    return read_detector(path, own_run=path != Path(name_or_path).expanduser())
 
 
 def save_detector(
@@ -80,19 +84,28 @@ def save_detector(
     return path
 
 
-def read_detector(path: str | Path) -> TrainedDetector:
+def read_detector(path: str | Path, *, own_run: bool = False) -> TrainedDetector:
     """Return the detector of a file that `save_detector` wrote, its parameters in float32.
 
+    Args:
+        path: of the file.
+        own_run: the user's own, for which an encoder of the user's own is imported unasked.
+
     Raises:
-        WeightsError: the file is damaged, of another format, or of a model not known here.
+        WeightsError: the file is damaged, of another format, or of a model not known here, or it
+            names an encoder to be imported that nobody allowed.
     """
     path = Path(path)
     header, arrays = _read(path)
     settings = read_settings(path, header["detector"])
     model = _model(path, settings.pop("model"), settings["card"])
+    if not own_run:
+        refuse_import(path, model.encoder)
     rate, number = settings["sample_rate_hz"], len(settings["detectors"])
     try:
         wanted = parameter_shapes(model, detectors=number, sample_rate_hz=rate)
+    except UserError:  # of an encoder of the user's own, and says what to do
+        raise
     except Exception as error:  # whatever Flax makes of sizes that fit no network
         raise WeightsError(
             f"{path} holds the settings of no network ({one_line(repr(error))}): get it again"

@@ -4,11 +4,15 @@ The file's SHA-256 is in the file: it tells damage, not who wrote it.
 """
 
 import math
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ligo_cpc_snn.config.model_schema import EncoderConfig, EncoderKind
+from ligo_cpc_snn.config.own_encoder import NAME
 from ligo_cpc_snn.reading.errors import one_line
 from ligo_cpc_snn.reading.text import parse_json
 from ligo_cpc_snn.search.detector_files import WeightsError
@@ -19,6 +23,7 @@ HIGHEST_RATE_HZ = 1 << 20
 LONGEST_SECONDS = 4096.0
 # Of any number in the model's settings: widths, strides, dilations, seconds.
 LARGEST = 65_536
+ALLOWED = "LIGO_OWN_ENCODER"  # variable of the environment: module:Class of an encoder
 REMEDY = "get the file again from where it was trained"
 
 
@@ -48,6 +53,22 @@ def read_settings(path: Path, text: str) -> dict[str, Any]:
     for name in ("detectors", "band_hz"):
         settings[name] = tuple(settings[name])
     return settings
+
+
+def refuse_import(path: Path, encoder: EncoderConfig) -> None:
+    """Refuse a file whose encoder's module would be imported, unless the user allowed it.
+
+    Raises:
+        WeightsError: the module is neither imported already nor named by `LIGO_OWN_ENCODER`.
+    """
+    own = encoder.own
+    if encoder.kind != EncoderKind.own or not NAME.fullmatch(own):
+        return  # nothing is imported for a name of another form
+    if own.split(":")[0] not in sys.modules and os.environ.get(ALLOWED) != own:
+        raise WeightsError(
+            f"{path} names an encoder of its own, {own}, whose module would be imported: if you "
+            f"trust it, set {ALLOWED}={own}"
+        )
 
 
 def _number(value: Any, low: float, high: float) -> bool:

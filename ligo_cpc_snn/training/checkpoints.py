@@ -35,6 +35,15 @@ from ligo_cpc_snn.training.checkpoint_sharing import laid_out
 log = logging.getLogger(__name__)
 
 SPARE_BYTES = 1 << 20  # for Orbax's own small files
+LONGEST_WAIT = 10 * 366 * 86400  # s, more than any clock is set by
+
+
+def _patience() -> dict[str, int]:
+    """Let one process wait as long as it takes: Orbax's limit is by a clock that may be set.
+
+    Of several processes one may be gone; their barriers keep Orbax's limit.
+    """
+    return {"timeout_secs": LONGEST_WAIT} if jax.process_count() == 1 else {}
 
 
 class Checkpoints:
@@ -75,6 +84,7 @@ class Checkpoints:
             # Made before save() returns, so that a full or read-only disk is found there.
             async_options=ocp.AsyncOptions(
                 create_directories_asynchronously=False,
+                **_patience(),
                 post_finalization_callback=self._write_manifest,
             ),
         )

@@ -10,6 +10,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOPPING = "stopping when the step or stage under way is done, steps made are saved"
 
 
 class Interrupts:
@@ -46,7 +47,7 @@ class Interrupts:
             self.signal = signal.Signals(number)
             # The handler may have interrupted a log call: write past logging and its streams.
             name = self.signal.name
-            os.write(2, f"\n{name}: saving after this step; Ctrl-C again kills\n".encode())
+            os.write(2, f"\n{name}: {STOPPING}; Ctrl-C again kills\n".encode())
 
     def __exit__(
         self,

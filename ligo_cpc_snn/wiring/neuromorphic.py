@@ -115,6 +115,6 @@ def costs(
     )
     if spiking:
         head = energy(network, operations, sample_rate_hz=rate, head=Arithmetic.int8)
-        rows[f"{name}, int8 in the spiking part"] = (head, told)
-    rows[f"{name}, int8 everywhere"] = (whole, told)
+        rows[f"{name}, int8 products in the spiking part"] = (head, told)
+    rows[f"{name}, int8 products everywhere"] = (whole, told)
     return rows

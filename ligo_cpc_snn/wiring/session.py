@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ligo_cpc_snn.config.model_schema import EncoderKind
 from ligo_cpc_snn.config.save import plain, save_once
 from ligo_cpc_snn.config.schema import Config, Resume
 from ligo_cpc_snn.dataset.load import EventStrain, load_event
@@ -74,6 +75,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
     ):
         # What could end the run later is looked at before minutes are spent.
         resuming = _may_resume(cfg, kept)
+        _look_at_own_encoder(cfg)
         record = _begun_record(cfg, run_dir, resuming, together)
         event = load_event(cfg.data, cfg.event, cache_dir) if cfg.event.name else None
         data = prepare_data(
@@ -91,7 +93,7 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         choices = training_choices(replace(cfg, runtime=runtime))
         structure, params = _model(cfg, choices.kernels, data, resuming, together)
         if together.any(stop.requested):
-            return INTERRUPTED
+            return _stopped_early()
         standing = standing_parts(cfg, data)
         room = Room(
             room_beside(standing, budgets, together),
@@ -103,10 +105,15 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         tell_and_check(plan, cfg)
         log.info("ready after %.1f s", time.monotonic() - begun)
         if together.any(stop.requested):
-            return INTERRUPTED
+            return _stopped_early()
         trackers = build_trackers(cfg.trackers.wandb, cfg.name) if together.first else Trackers([])
         run = Run(cfg, run_dir, data, functions, kept, trackers, plan, together)
         return run.complete(params, resuming, event, stop, begun)
+
+
+def _stopped_early() -> int:
+    log.warning("stopped before a step was made: nothing new to save, the same command begins anew")
+    return INTERRUPTED
 
 
 def _set_aside_earlier(cfg: Config, run_dir: Path, together: Together) -> None:
@@ -125,6 +132,12 @@ def _begun_record(cfg: Config, run_dir: Path, resuming: bool, together: Together
     if together.first and not resuming:
         record.unlink(missing_ok=True)  # of an attempt without a checkpoint
     return record if together.first or resuming else None
+
+
+def _look_at_own_encoder(cfg: Config) -> None:
+    """Make the learner as shapes only: a class of the user's own that does not fit is told now."""
+    if cfg.model.encoder.kind is EncoderKind.own:
+        jax.eval_shape(lambda: learner_of(cfg)[1])
 
 
 def _model(

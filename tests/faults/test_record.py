@@ -28,16 +28,18 @@ def test_the_table_is_made_from_the_files(script) -> None:
 
 def test_the_record_is_of_a_hundred_kills_of_every_command(script) -> None:
     found = [hit for file in RECORD.glob("*.json") for hit in json.loads(file.read_text())["hits"]]
-    done = [hit for hit in found if not hit["told"].startswith("not tried")]
+    done = [hit for hit in found if not hit["told"].startswith(script.SHOWS_NOTHING)]
     kills = [hit["command"] for hit in done if hit["fault"] == "kill"]
     assert len(kills) >= 100
-    assert set(kills) == set(script.campaign.COMMANDS)
+    assert all(kills.count(command) >= 10 for command in script.campaign.COMMANDS)
+    hit = {(one["command"], one["fault"]) for one in done}
+    assert {("training", fault) for fault in script.campaign.FAULTS} <= hit
     assert str(ROOT) not in json.dumps(found)
 
 
 def test_a_failure_shows_in_the_table_and_a_hit_not_tried_does_not_count(script, tmp_path) -> None:
     record = script.Record(tmp_path / "found.json", seed=3, work=tmp_path)
-    for told in ("killed", "FAILED: lost", "not tried: no disk"):
+    for told in ("killed", "FAILED: lost", "not tried: no disk", "had enough room to its end"):
         record.add("search", "kill", told, 1.0)
     assert record.failed
     assert "| kill | search | 2 | 1 |" in script.table([record.file])

@@ -115,7 +115,8 @@ def read_strain_all(path: Path) -> None:
     from ligo_cpc_snn.strain.files import file_events, read_strain, survey
 
     survey(path, ["H1"])
-    file_events(path)
+    if path.suffix != ".gwf":  # those of HDF5 alone name events
+        file_events(path)
     read_strain(path, ["H1", "L1"])
     read_strain(path, ["H1"], (START + 0.25, START + 0.75))
 
@@ -401,8 +402,9 @@ TARGETS = [
     Target("catalogue", "catalogue.json", catalogue_seeds, read_catalogue),
     Target("notes", "note.json", note_seeds, read_notes),
 ]
+FRAMES = Target("frames", "H-H1_X-1-1.gwf", frame_seeds, read_strain_all)
 if GWF:
-    TARGETS.append(Target("frames", "H-H1_X-1-1.gwf", frame_seeds, read_strain_all))
+    TARGETS.append(FRAMES)
 
 
 def quiet() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hostile_targets import TARGETS, Target, feed
+from hostile_targets import FRAMES, GWF, TARGETS, Target, feed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +44,14 @@ def edited(body: bytes, edits: list[tuple[str, float, bytes]]) -> bytes:
     return body
 
 
-@pytest.fixture(params=TARGETS, ids=lambda target: target.name)
+FRAMES_OR_WHY_NOT = pytest.param(
+    FRAMES,
+    marks=pytest.mark.skipif(not GWF, reason="no gwframe: pip install 'ligo-cpc-snn[frames]'"),
+)
+EACH = [*(target for target in TARGETS if target is not FRAMES), FRAMES_OR_WHY_NOT]
+
+
+@pytest.fixture(params=EACH, ids=lambda target: target.name)
 def target(request: pytest.FixtureRequest) -> Target:
     return request.param
 

@@ -2,6 +2,8 @@
 
 import ast
 import io
+import json
+import os
 import pickle
 import re
 import subprocess
@@ -372,6 +374,54 @@ def test_a_detector_sealed_anew_is_not_believed(before, after, tmp_path: Path) -
     assert before in text
     body = resealed(text.replace(before, after))
     assert feed(BY_NAME["weights"], body, tmp_path) is not None
+
+
+EVIL = """
+import sys
+from ligo_cpc_snn.errors import UserError
+from ligo_cpc_snn.search.weights import load_detector, read_detector
+from ligo_cpc_snn.wiring.workloads import shapes_of_file
+from pathlib import Path
+for path in map(Path, sys.argv[1:]):
+    shapes_of_file(path)
+    for read in (load_detector, read_detector):
+        try:
+            read(path)
+        except UserError as error:
+            print(str(error).replace(str(path), "FILE"))
+"""
+
+
+def test_a_detector_does_not_decide_what_is_imported(tmp_path: Path) -> None:
+    """Looked at and read in a process of its own, with a module on the path that tells of it."""
+    marker = tmp_path / "harmed"
+    evil = f"from pathlib import Path\nPath({str(marker)!r}).touch()\nclass Encoder: pass\n"
+    (tmp_path / "evil.py").write_text(evil)
+    (tmp_path / "evils").mkdir()
+    (tmp_path / "evils" / "__init__.py").write_text(evil)
+    subprocess.run([sys.executable, "-c", "import evil"], cwd=tmp_path, check=True)
+    assert marker.exists()  # it would work
+    marker.unlink()
+    files = []
+    for number, own in enumerate(("evil:Encoder", "evils.json:Encoder", "evil:x;touch harmed")):
+        tree = json.loads(settings_text())
+        tree["model"]["encoder"] |= {"kind": "own", "own": own}
+        body = resealed(json.dumps(tree).encode())
+        files.append(_write(tmp_path / f"{number}.safetensors", body))
+    done = subprocess.run(
+        [sys.executable, "-c", EVIL, *map(str, files)],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "LIGO_OWN_ENCODER"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6, done.stderr
+    assert "set LIGO_OWN_ENCODER=evil:Encoder" in lines[0]
+    assert "set LIGO_OWN_ENCODER=evils.json:Encoder" in lines[2]
+    assert "expected module:Class" in lines[4]
+    assert not marker.exists()
 
 
 def test_all_fields_of_a_detector_are_looked_at() -> None:
