@@ -234,7 +234,7 @@ def test_the_command_exports_checks_and_tells_errors(tmp_path, monkeypatch, caps
     assert "agrees over 8 s" in capsys.readouterr().out
     assert json.loads((out / names.CHECK).read_text())["good"]
     assert export.main(["--energy", str(file), "--seconds", "8"]) == 0
-    assert "int8 everywhere" in capsys.readouterr().out
+    assert "int8 products everywhere" in capsys.readouterr().out
     for wrong in ([], [str(file)], ["--check", str(tmp_path)], ["nobody", "-o", str(out)]):
         assert export.main(wrong) == 1
         assert re.fullmatch(r"error: .+\n", capsys.readouterr().err)

@@ -9,6 +9,7 @@ from ligo_cpc_snn.reports.profile_figures import event_bars, nested, stage_bars
 from ligo_cpc_snn.reports.profile_page import summary, tables, write_profile_report
 from ligo_cpc_snn.reports.profile_plots import profile_plots
 from ligo_cpc_snn.reports.theme import DARK, LIGHT, png
+from ligo_cpc_snn.reports.words import JOINT
 from ligo_cpc_snn.wiring.profile import shortened
 from ligo_cpc_snn.wiring.profile_forecast import forecast
 
@@ -73,7 +74,7 @@ def record(**more):
 def test_the_page_holds_what_was_measured(tmp_path):
     (tmp_path / "profile.json").write_text(json.dumps(record()))
     page = write_profile_report(tmp_path).read_text()
-    for text in ("by hand", "banks", "dot.3", "encoder", "2.0 h"):
+    for text in ("by hand", "banks", "dot.3", "encoder", f"2{JOINT}h"):
         assert text in page, text
     assert "3 MB of this process went to swap &lt;&amp;&gt;" in page  # a warning, escaped
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
@@ -96,8 +97,8 @@ def test_a_profile_without_a_trace_or_forecast_says_so(tmp_path):
 
 def test_the_summary_names_the_longest_stage():
     text = summary(record())
-    assert "10.0 s in all, 4.0 s of it the compiler" in text
-    assert "longest stage is training with 6.0 s" in text
+    assert f"10{JOINT}s in all, 4{JOINT}s of it the compiler" in text
+    assert f"longest stage is training with 6{JOINT}s" in text
     assert "1.50 GB" in text
 
 
