@@ -119,15 +119,32 @@ class Browser:
 
     def click(self, selector: str, number: int = 0) -> None:
         """Press and release the mouse in the middle of an element."""
-        spot = self.run(
+        self.drag(selector, (0.5, 0.5), (0.5, 0.5), number)
+
+    def drag(
+        self,
+        selector: str,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        number: int = 0,
+    ) -> None:
+        """Press the mouse in an element and release it elsewhere; places are fractions of it."""
+        x, y, width, height = self.run(
             f"(() => {{ const e = document.querySelectorAll('{selector}')[{number}];"
             "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+            "return [r.x, r.y, r.width, r.height]; })()"
         )
-        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        moved = [("mouseMoved", end, 1)] if end != start else []
+        for kind, (right, down), buttons in (
+            ("mouseMoved", start, 0),
+            ("mousePressed", start, 1),
+            *moved,
+            ("mouseReleased", end, 0),
+        ):
             self.send(
                 "Input.dispatchMouseEvent",
-                type=kind, x=spot[0], y=spot[1], button="left", clickCount=1,
+                type=kind, x=x + right * width, y=y + down * height,
+                button="left", buttons=buttons, clickCount=1,
             )  # fmt: skip
 
     def picture(self, path: Path) -> Path:

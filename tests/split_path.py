@@ -50,10 +50,10 @@ def train(folder: Path) -> None:
     """Make banks, compile everything and train, as an entry point does once its platform runs."""
     from tiny import tiny
 
-    from ligo_cpc_snn.wiring import session
+    from ligo_cpc_snn.wiring import run, session
 
     # One phase with all losses. The evaluation's programs are made; its figures are not.
-    session.Run._conclude = lambda *_: None  # type: ignore[method-assign]
+    run.Run._conclude = lambda *_: None  # type: ignore[method-assign]
     steps = ["training.pretrain.steps=0", "training.probe.steps=0", "training.finetune.steps=4"]
     alone = ["runtime.distributed=off", "runtime.tuning=off"]
     folder.mkdir()

@@ -25,6 +25,28 @@ def test_a_signal_only_sets_the_flag(number, capfd):
     assert "steps made are saved" in capfd.readouterr().err
 
 
+def test_where_nothing_needs_saving_a_signal_ends_it_at_once():
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt), interrupts.leaving():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupts.signal is signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt), interrupts.leaving():
+            pytest.fail("begun although asked to stop")
+        os.kill(os.getpid(), signal.SIGTERM)  # as ever, where there is something to save
+
+
+def test_an_end_that_python_swallows_comes_at_the_next_chance(monkeypatch):
+    class Stubborn:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    swallowed = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+    with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.leaving():
+        Stubborn()
+    assert [type(each.exc_value) for each in swallowed] == [KeyboardInterrupt]
+
+
 def test_terminating_twice_is_still_graceful():
     with Interrupts() as interrupts:
         for _ in range(2):

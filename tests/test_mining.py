@@ -20,7 +20,8 @@ from ligo_cpc_snn.training.mining import Miner, Mining, prepare_mining
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.trackers import Trackers
 from ligo_cpc_snn.wiring.memory import Budgets
-from ligo_cpc_snn.wiring.session import INTERRUPTED, run_session
+from ligo_cpc_snn.wiring.run import INTERRUPTED
+from ligo_cpc_snn.wiring.session import run_session
 
 WINDOW, BATCH, BATCHES, COUNT = 8, 16, 5, 7
 KEY = stream(0, "mining")
@@ -174,7 +175,7 @@ def run(folder: Path, cache: Path, *more: str) -> int:
 @pytest.fixture
 def without_the_end(monkeypatch):
     """What comes after training is tested elsewhere."""
-    monkeypatch.setattr("ligo_cpc_snn.wiring.session.Run._conclude", lambda *rest: None)
+    monkeypatch.setattr("ligo_cpc_snn.wiring.run.Run._conclude", lambda *rest: None)
 
 
 @pytest.mark.usefixtures("without_the_end")

@@ -113,6 +113,29 @@ def test_legend_hides_a_search_with_its_band(page: Browser, pages: dict[str, Pat
     assert page.errors == []
 
 
+def test_a_part_of_the_triggers_can_be_looked_at_closely(
+    page: Browser, pages: dict[str, Path]
+) -> None:
+    page.look()
+    page.open(pages["search"])
+    span = (
+        "(() => { const axis = document.querySelector('#trigger_times .live')._fullLayout.xaxis;"
+        "return axis.range.map(end => axis.r2l(end)); })()"
+    )
+    whole = page.run(span)
+    page.drag("#trigger_times .nsewdrag", (0.25, 0.5), (0.5, 0.5))
+    page.run("new Promise(done => setTimeout(done, 700))")
+    part = page.run(span)
+    length = whole[1] - whole[0]
+    assert part[0] == pytest.approx(whole[0] + 0.25 * length, abs=0.02 * length)
+    assert part[1] == pytest.approx(whole[0] + 0.5 * length, abs=0.02 * length)
+    reset = "[...document.querySelectorAll('#trigger_times .modebar-btn')].find(button => "
+    page.run(f"{reset}/reset|autoscale/i.test(button.dataset.title)).click()")
+    page.run("new Promise(done => setTimeout(done, 700))")
+    assert page.run(span) == pytest.approx(whole)
+    assert page.errors == []
+
+
 def test_switch_and_system_change_page_pictures_and_figures(
     page: Browser, pages: dict[str, Path]
 ) -> None:

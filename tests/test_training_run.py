@@ -16,11 +16,12 @@ from tiny import TINY, tiny
 
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.dataset.supply import FixedSupply
-from ligo_cpc_snn.runtime.compilation import CompilationCounter
+from ligo_cpc_snn.runtime.compilation import CompilationCounter, compile_measured
 from ligo_cpc_snn.training.loop import Loop, NonFiniteError
 from ligo_cpc_snn.training.progress import TrainingProgress
-from ligo_cpc_snn.wiring import session
-from ligo_cpc_snn.wiring.session import INTERRUPTED, run_session
+from ligo_cpc_snn.wiring import functions, run
+from ligo_cpc_snn.wiring.run import INTERRUPTED
+from ligo_cpc_snn.wiring.session import run_session
 
 STEPS = 16  # of the tiny run's three phases
 
@@ -100,6 +101,28 @@ def test_a_run_leaves_metrics_report_config_and_checkpoints(whole_run):
         assert any(name in line for line in last)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_while_it_is_compiled_leaves_at_once(
+    tmp_path, monkeypatch, number, capfd, caplog
+):
+    compiled = []
+
+    def compile_and_stop(name, function, *arguments):
+        compiled.append(name)
+        os.kill(os.getpid(), number)
+        return compile_measured(name, function, *arguments)
+
+    monkeypatch.setattr(functions, "compile_measured", compile_and_stop)
+    before = signal.getsignal(number)
+    assert run_session(tiny(run_dir=tmp_path), tmp_path, tmp_path) == INTERRUPTED
+    assert len(compiled) == 1
+    assert signal.getsignal(number) is before
+    assert "being compiled is compiled first" in capfd.readouterr().err
+    assert (
+        "before a step was made: nothing new to save, the same command begins anew" in caplog.text
+    )
+
+
 @pytest.mark.parametrize("stop_at", [6, 8])
 def test_stopped_and_continued_equals_uninterrupted(
     whole_run, tmp_path, monkeypatch, final_states, stop_at
@@ -168,14 +191,14 @@ def test_the_loop_runs_under_the_transfer_guard(tmp_path, monkeypatch):
     """A step that is given host memory fails: the guard is there and works."""
     run_dir = tmp_path / "guarded"
     run_dir.mkdir()
-    original = session.Loop
+    original = run.Loop
 
     def with_host_banks(*args, **named):
         loop = original(*args, **named)
         loop.supply = FixedSupply(jax.device_get(loop.supply.banks))
         return loop
 
-    monkeypatch.setattr(session, "Loop", with_host_banks)
+    monkeypatch.setattr(run, "Loop", with_host_banks)
     with pytest.raises(Exception, match=r"[Dd]isallowed host-to-device transfer"):
         run_session(tiny(run_dir=run_dir), run_dir, tmp_path)
 

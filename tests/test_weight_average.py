@@ -19,8 +19,9 @@ from ligo_cpc_snn.training.checkpoint_record import named_leaves
 from ligo_cpc_snn.training.loop import Loop
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.step import average_on
-from ligo_cpc_snn.wiring import session
-from ligo_cpc_snn.wiring.session import INTERRUPTED, run_session
+from ligo_cpc_snn.wiring import run as run_module
+from ligo_cpc_snn.wiring.run import INTERRUPTED
+from ligo_cpc_snn.wiring.session import run_session
 
 DECAY = 0.4  # reached after five steps
 
@@ -138,8 +139,8 @@ def test_a_stopped_run_goes_on_with_its_average_and_exports_it(tmp_path, monkeyp
 
     monkeypatch.setattr(Loop, "run", run)
     monkeypatch.setattr(Loop, "_mine", mine_and_look)
-    monkeypatch.setattr(session, "write_data_record", lambda *given: None)
-    monkeypatch.setattr(session, "write_report", lambda folder: folder)  # only takes time
+    monkeypatch.setattr(run_module, "write_data_record", lambda *given: None)
+    monkeypatch.setattr(run_module, "write_report", lambda folder: folder)  # only takes time
     for name in ("whole", "stopped"):
         folder = tmp_path / name
         folder.mkdir()

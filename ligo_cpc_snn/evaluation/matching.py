@@ -77,6 +77,27 @@ class FalseAlarms:
         return asdict(self) | {"threshold": None if self.exhausted else self.threshold}
 
 
+def alarms_allowed(seconds: float, per_month: float) -> int:
+    """Return how many false alarms a rate allows in the time observed, at least one.
+
+    Args:
+        seconds: Time observed.
+        per_month: False alarms in 30 days.
+
+    Raises:
+        UnresolvedRateError: Fewer than one such event is expected in the time observed.
+    """
+    months = seconds / MONTH_SECONDS
+    allowed = int(per_month * months * (1 + 1e-9))
+    if allowed < 1:
+        raise UnresolvedRateError(
+            f"{per_month:g} false alarms a month cannot be resolved by {seconds:g} s of "
+            f"background, which resolves {1 / months:g} and above: make it "
+            f"{MONTH_SECONDS / per_month:g} s or longer (background_seconds)"
+        )
+    return allowed
+
+
 def false_alarms_at(
     background: Float[np.ndarray, "event"], seconds: float, per_month: float
 ) -> FalseAlarms:
@@ -93,14 +114,7 @@ def false_alarms_at(
     Raises:
         UnresolvedRateError: Fewer than one such event is expected in the time observed.
     """
-    months = seconds / MONTH_SECONDS
-    allowed = int(per_month * months * (1 + 1e-9))
-    if allowed < 1:
-        raise UnresolvedRateError(
-            f"{per_month:g} false alarms a month cannot be resolved by {seconds:g} s of "
-            f"background, which resolves {1 / months:g} and above: make it "
-            f"{MONTH_SECONDS / per_month:g} s or longer (background_seconds)"
-        )
+    months, allowed = seconds / MONTH_SECONDS, alarms_allowed(seconds, per_month)
     loudest_first = np.sort(background)[::-1]
     exhausted = allowed >= loudest_first.size
     threshold = -np.inf if exhausted else float(loudest_first[allowed])

@@ -12,6 +12,7 @@ from ligo_cpc_snn.runtime import environment, fallback, logs
 
 log = logging.getLogger(__name__)
 
+TRACEBACK = "traceback.txt"
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 
@@ -37,7 +38,9 @@ def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, s
         )
         environment.verify_platform(chosen)
         log.info(chosen.line())
-        return work()
+        code = work()
+        (folder / TRACEBACK).unlink(missing_ok=True)  # of an earlier attempt, now made good
+        return code
     except KeyboardInterrupt:
         log.warning(stopped)
         return INTERRUPTED
@@ -45,7 +48,7 @@ def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, s
         # The terminal gets one line from `entry`: whoever wants more finds it here.
         with suppress(OSError):
             told = hidden(traceback.format_exc())
-            (folder / "traceback.txt").write_text(told, encoding="utf-8")
+            (folder / TRACEBACK).write_text(told, encoding="utf-8")
         if runtime.fallback and chosen is not None:
             fallback.go_on_with_cpu(error, chosen)  # comes back if this is not for the CPU
         raise

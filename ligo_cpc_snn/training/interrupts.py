@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,10 +13,11 @@ log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPING = "stopping when the step or stage under way is done, steps made are saved"
+LEAVING = "stopping; a program that is being compiled is compiled first"
 
 
 class Interrupts:
-    """While this context is open, SIGTERM and Ctrl-C set `requested` and nothing else.
+    """While this context is open, SIGTERM and Ctrl-C set `requested`; `leaving` does more.
 
     A second Ctrl-C kills the process at once. Handlers found at the start are put back at
     the end. Only a process's main thread may handle signals; elsewhere this does nothing.
@@ -22,13 +25,32 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None  # the first that came
-        self._presses = 0
+        self._presses, self._leaving = 0, False
         self._before: dict[signal.Signals, Any] = {}
 
     @property
     def requested(self) -> bool:
         """Whether a signal asked the run to end."""
         return self.signal is not None
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """While this context is open, where nothing needs saving, a signal ends it at once.
+
+        Raises:
+            KeyboardInterrupt: from wherever the signal finds the main thread.
+        """
+        self._leaving = True
+        try:
+            self._leave_if_asked()  # before this was opened
+            yield
+            self._leave_if_asked()  # where Python let no exception through, as in a destructor
+        finally:
+            self._leaving = False
+
+    def _leave_if_asked(self) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is not threading.main_thread():
@@ -46,8 +68,10 @@ class Interrupts:
         if self.signal is None:
             self.signal = signal.Signals(number)
             # The handler may have interrupted a log call: write past logging and its streams.
-            name = self.signal.name
-            os.write(2, f"\n{name}: {STOPPING}; Ctrl-C again kills\n".encode())
+            name, how = self.signal.name, LEAVING if self._leaving else STOPPING
+            os.write(2, f"\n{name}: {how}; Ctrl-C again kills\n".encode())
+        if self._leaving:
+            raise KeyboardInterrupt
 
     def __exit__(
         self,

@@ -23,6 +23,8 @@ from ligo_cpc_snn.evaluation.challenge import (
     read_injections,
     settings_of,
 )
+from ligo_cpc_snn.evaluation.matching import alarms_allowed
+from ligo_cpc_snn.evaluation.metrics import UnresolvedRateError
 from ligo_cpc_snn.evaluation.scoring import Score, injection_arrays, score
 from ligo_cpc_snn.evaluation.sensitivity import LIMITS, sensitivity, volume_shares
 from ligo_cpc_snn.reports.sensitivity_page import write_sensitivity_report
@@ -51,6 +53,7 @@ def run_campaign(cfg: CampaignConfig, folder: Path, cache_dir: Path) -> int:
     caveats = caveats_of(cfg, asked.searches)
     for text in caveats:
         log.warning(text)
+    _tell_unresolved(cfg)
     files = make_campaign(cfg, folder, _noise_of(cfg, cache_dir))
     strain = {kind: getattr(files, kind) for kind in KINDS}
     given = [Done(name, path, {}) for name, path in asked.events.items()]
@@ -66,6 +69,15 @@ def run_campaign(cfg: CampaignConfig, folder: Path, cache_dir: Path) -> int:
     if cfg.report:
         log.info("report: %s", write_sensitivity_report(folder))
     return 0
+
+
+def _tell_unresolved(cfg: CampaignConfig) -> None:
+    """Say before hours are spent which rates of false alarms the background cannot resolve."""
+    for per_month in cfg.false_alarm_rates_per_month:
+        try:
+            alarms_allowed(cfg.background_seconds, per_month)
+        except UnresolvedRateError as error:
+            log.warning("%s", error)
 
 
 def background_seconds(cfg: CampaignConfig, done: Done, files: CampaignFiles) -> float:

@@ -176,14 +176,29 @@ def _save_event(
     )
 
 
-def noise_caveat(cfg: Config, data: Data) -> str:
-    """Return what the intervals of the window metrics do not cover."""
+def caveats(cfg: Config, data: Data, metrics: Mapping[str, Any]) -> list[str]:
+    """Return what a reader of a run's numbers must know; of a detector that is none it is logged.
+
+    Args:
+        metrics: of the run, `detection` among them.
+    """
     seconds = sum(block.seconds for block in data.noise.validation)
-    return (
+    noise = (
         f"the {cfg.evaluation.windows} noise windows are drawn from {seconds:.0f} s of held-out "
         "noise per detector, shifted against each other: they overlap, and the intervals cover "
         "the drawing of windows, not the choice of this noise"
     )
+    detection = metrics["detection"]
+    if any(area["low"] > 0.5 for area in detection["auc"]):
+        return [noise]
+    loudest, area = detection["snrs"][-1], detection["auc"][-1]
+    chance = (
+        f"this detector does not tell signals from noise: its AUC at SNR {loudest:g} is "
+        f"{area['value']:.3f} (95 %: {area['low']:.3f} to {area['high']:.3f}), and 0.5 is chance; "
+        "train it longer"
+    )
+    log.warning(chance)
+    return [chance, noise]
 
 
 def versions() -> dict[str, str]:
