@@ -158,6 +158,9 @@ def test_runs_of_different_data_are_compared_with_a_warning(run: Path, tmp_path:
     assert differences(compared.settings) == [("data.source", ["real", "synthetic"])]
     text = write_comparison([run, other], tmp_path / "c.html").read_text("utf-8")
     assert "data.source" in text
+    assert f"{run.name} and other differ in 1 setting." in text
+    same = write_comparison([run, write_run(tmp_path / "same")], tmp_path / "s.html")
+    assert f"{run.name} and same have the same settings." in same.read_text("utf-8")
     assert f"{read_run(run).metrics['detection']['auc'][2]['value']:.4f}" in text
 
 

@@ -61,6 +61,8 @@ def _plural(kind: str) -> str:
 
 def _summary(compared: Compared, differing: int) -> str:
     names = ", ".join(compared.labels[:-1]) + f" and {compared.labels[-1]}"
+    if not differing:
+        return f"{names} have the same settings." if all(compared.settings) else f"{names}."
     return f"{names} differ in {differing} setting{'s' * (differing != 1)}."
 
 

@@ -81,7 +81,8 @@ def roc(
                     "x": float(np.log10(least)), "yanchor": "bottom"},
         annotation_position="top left",
     )  # fmt: skip
-    figure.update_xaxes(type="log", range=[float(np.log10(least)), 0], tickformat="~g", dtick="D2")
+    ticks = {"tickformat": "~g", "dtick": 1 if least <= 0.01 else "D2"}  # a phone has no room
+    figure.update_xaxes(type="log", range=[float(np.log10(least)), 0], **ticks)
     return figure.update_yaxes(range=[-0.01, 1.01], tickformat=".0%")
 
 
