@@ -51,6 +51,49 @@ def test_second_setup_does_not_double_the_lines(log_file: Path) -> None:
     assert log_file.read_text().count("once") == 1
 
 
+def _failed(name: str) -> None:
+    try:
+        raise OSError("No space left")
+    except OSError:
+        logging.getLogger(name).exception("saving failed")
+
+
+def test_the_terminal_has_no_traceback_of_others_and_the_file_has(
+    capsys: pytest.CaptureFixture[str], log_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.setup(log_file.parent)  # again: the terminal is now this test's
+    _failed("absl")
+    told = capsys.readouterr().err
+    assert "saving failed" in told
+    assert "Traceback" not in told
+    assert log_file.read_text().count("Traceback") == 1
+    _failed("ligo_cpc_snn")
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("LIGO_TRACEBACK", "1")
+    _failed("absl")
+    assert "OSError: No space left" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_costs_the_log_lines_and_is_told_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / logs.LOG_FILE).symlink_to("/dev/full")
+    level = logging.getLogger().level
+    try:
+        logs.setup(tmp_path)
+        for step in range(3):
+            logging.getLogger("ligo_cpc_snn").info("step %d", step)
+    finally:
+        logs.close()
+        logging.getLogger().setLevel(level)
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert told.count("will miss lines") == 1
+    assert told.count("No space left") == 1
+    assert "step 2" in told
+
+
 def test_device_is_described() -> None:
     found = devices.describe_device()
     assert found["platform"]

@@ -1,6 +1,9 @@
 """The log of a run: one file with levels beside lines on the terminal."""
 
 import logging
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +37,29 @@ _CHATTER = (
 _MARK = "_ligo_cpc_snn"
 
 
+log = logging.getLogger(__name__)
+
+
+class _LogFile(logging.FileHandler):
+    """A log file whose disk may be full: that is said once, and lines go on when there is room."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Say once that the file cannot be written; other errors are shown as logging does."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._told:
+            self._told = True
+            log.warning("%s cannot be written and will miss lines: %s", self.baseFilename, error)
+
+    def close(self) -> None:
+        """Close the file; what it could not write was told before."""
+        with suppress(OSError):
+            super().close()
+
+
 def setup(run_dir: str | Path, level: str = "INFO") -> Path:
     """Send log records to the terminal and to a file in the run folder.
 
@@ -45,7 +71,7 @@ def setup(run_dir: str | Path, level: str = "INFO") -> Path:
         The log file; a continued run appends to it.
     """
     file = Path(run_dir) / LOG_FILE
-    written = logging.FileHandler(file, encoding="utf-8")
+    written = _LogFile(file, encoding="utf-8")
     written.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
     )
@@ -60,6 +86,7 @@ def setup(run_dir: str | Path, level: str = "INFO") -> Path:
         setattr(handler, _MARK, True)
         handler.addFilter(_without_secrets)
         root.addHandler(handler)
+    shown.addFilter(_without_traceback_of_others)  # of the two the last: the file has them
     for name in _CHATTER:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
@@ -73,6 +100,14 @@ def _without_secrets(record: logging.LogRecord) -> bool:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
     if record.exc_text:
         record.exc_text = hidden(record.exc_text)
+    return True
+
+
+def _without_traceback_of_others(record: logging.LogRecord) -> bool:
+    """Leave the line of a library's error, which is raised for us too where it matters."""
+    others = record.name.partition(".")[0] in _CHATTER
+    if others and not os.environ.get("LIGO_TRACEBACK"):
+        record.exc_info, record.exc_text = None, None
     return True
 
 

@@ -65,7 +65,14 @@ def prepare_data(
     Raises:
         BankError: the banks do not fit, or not as they did when the run began.
     """
-    begun = time.monotonic()
+    begun, signals = time.monotonic(), cfg.data.signals
+    log.info(
+        "making the data: %s noise, %d signals (%s) to train, %d to validate",
+        cfg.data.source.value,
+        signals.bank_size,
+        signals.approximant.value,
+        signals.validation_bank_size,
+    )
     data = without_event(cfg.data, cfg.event)
     noise = load_noise(
         data,
@@ -74,7 +81,6 @@ def prepare_data(
         budget_bytes=budget_bytes,
         host_bytes=host_bytes,
     )
-    signals = cfg.data.signals
     validation = build_banks(
         noise.validation,
         cfg.data,
