@@ -85,7 +85,8 @@ IMPOSSIBLE = {
     "training.infonce.steps=200": "holds 128 frames",
     "training.finetune.snr.start_min=50": "min <= max",
     "training.finetune.learning_rate=0": "more than 0",
-    "evaluation.windows=100": "need 1000 windows",
+    "evaluation.windows=100": "has 0.01, 0.001, which evaluation.windows=100 cannot resolve: 10 "
+    "false positives need 10000 windows",
     "event.name=GW150914": "without event.gps",
     "event.gps=3": "without event.name",
 }

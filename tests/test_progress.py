@@ -45,13 +45,17 @@ def test_elsewhere_there_are_few_log_lines(caplog):
     console = plain()
     with TrainingProgress(40, 16, console=console) as progress:
         for step in range(1, 41):
-            progress.update(step, "pretrain" if step <= 20 else "probe", {"loss": 1.0})
+            phase = "pretrain" if step <= 20 else "probe"
+            progress.update(step, phase, {})
+            if step % 10 == 0:
+                progress.update(step, phase, {"loss": 1.0})
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(",")[0] for line in lines] == [
         "pretrain: step 1 of 40",
         "probe: step 21 of 40",
         "probe: step 40 of 40",
     ]
+    assert lines[0] == "pretrain: step 1 of 40"
     assert "loss 1" in lines[-1]
     assert console.file.getvalue() == ""
 

@@ -80,16 +80,19 @@ def _fractions(cfg: Config) -> Iterator[str]:
 
 def _evaluation(cfg: Config) -> Iterator[str]:
     windows = cfg.evaluation.windows
-    for rate in cfg.evaluation.false_positive_rates:
+    rates = cfg.evaluation.false_positive_rates
+    for rate in rates:
         if not 0 < rate < 1:
             yield f"evaluation.false_positive_rates has {rate}: expected more than 0, less than 1"
-        # 1e-3 * 10000 is 9.999...: allow for the rounding of the product.
-        elif rate * windows < EXPECTED_FALSE_POSITIVES * (1 - 1e-9):
-            needed = round(EXPECTED_FALSE_POSITIVES / rate)
-            yield (
-                f"evaluation.false_positive_rates has {rate}, which evaluation.windows={windows} "
-                f"cannot resolve: {EXPECTED_FALSE_POSITIVES} false positives need {needed} windows"
-            )
+    # 1e-3 * 10000 is 9.999...: allow for the rounding of the product.
+    least = EXPECTED_FALSE_POSITIVES * (1 - 1e-9)
+    if unresolved := [rate for rate in rates if rate > 0 and rate * windows < least]:
+        needed = round(EXPECTED_FALSE_POSITIVES / min(unresolved))
+        yield (
+            f"evaluation.false_positive_rates has {', '.join(map(str, unresolved))}, which "
+            f"evaluation.windows={windows} cannot resolve: {EXPECTED_FALSE_POSITIVES} false "
+            f"positives need {needed} windows"
+        )
     if any(snr < 0 for snr in cfg.evaluation.snrs):
         yield f"evaluation.snrs={cfg.evaluation.snrs}: expected each to be 0 or more"
 

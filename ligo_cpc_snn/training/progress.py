@@ -112,7 +112,9 @@ class TrainingProgress:
         self._loss = metrics.get("loss", self._loss)
         new_phase, self._phase = phase != self._phase, phase
         interval = 1 / REDRAWS_PER_SECOND if self._bar else LINE_SECONDS
-        if self.enabled and (new_phase or step == self.total_steps or now - self._shown > interval):
+        # The last step's numbers come by a second call: they get the line.
+        last = step == self.total_steps and (self._bar is not None or bool(metrics))
+        if self.enabled and (new_phase or last or now - self._shown > interval):
             self._shown = now
             self._show(step)
 
@@ -122,7 +124,8 @@ class TrainingProgress:
             task = self._bar.task_ids[0]
             self._bar.update(task, completed=step, description=self._phase, numbers=numbers)
         else:
-            log.info("%s: step %d of %d, %s", self._phase, step, self.total_steps, numbers)
+            place = f"{self._phase}: step {step} of {self.total_steps}"
+            log.info("%s", ", ".join(part for part in (place, numbers) if part))
 
     def _numbers(self, step: int) -> str:
         rate = self.throughput.examples_per_second
