@@ -28,6 +28,7 @@ from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.errors import UserError, in_one_line
+from ligo_cpc_snn.stopping import stoppable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,12 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         return compare_data(arguments[1:])
     try:
-        return _run(_parser().parse_args(arguments))
+        return stoppable(lambda: _run(_parser().parse_args(arguments)), "stopped: nothing is kept")
     except (UserError, ConfigError, OSError) as error:
         return in_one_line(error)
-    except KeyboardInterrupt:
-        print("stopped: nothing is kept", file=sys.stderr)
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,9 @@ from netrc import NetrcParseError, netrc
 
 HIDDEN = "<hidden>"
 SHORTEST = 8  # characters; a shorter value would be found in words that hide nothing
-_VARIABLE = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS)$", re.I)
+_VARIABLE = re.compile(
+    r"(^|_)(KEY|TOKEN|SECRET|PASS|PASSWORD|PASSWD|PASSPHRASE|PAT|CREDENTIALS)$", re.I
+)
 # Before the host of an address: user and password; a user alone if so long that it is a token.
 _ADDRESS = re.compile(r"(?<=://)(?:[^\s/@:]*:[^\s/@]+|[^\s/@:]{20,}:?)(?=@)")
 _QUERY = re.compile(r"([?&][\w-]*(?:key|token|secret|password|signature)=)[^\s&#]+", re.I)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.errors import in_one_line
-from ligo_cpc_snn.runtime.doctor import examine
+from ligo_cpc_snn.runtime.doctor import Examination, examine
 from ligo_cpc_snn.runtime.doctor_text import lines
+from ligo_cpc_snn.stopping import stoppable
 
 LONGEST = 3600.0  # s
 SECONDS = 60.0  # of one trial: a plug-in may compile for some seconds, a hung one never ends
@@ -25,11 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
     except ConfigError as error:
         return in_one_line(error)
-    found = examine(options.seconds)
-    if options.json:
-        print(json.dumps(found.plain(), indent=2))
-    else:
-        print("\n".join(lines(found)))
+    return stoppable(lambda: _tell(examine(options.seconds), options.json))
+
+
+def _tell(found: Examination, as_json: bool) -> int:
+    print(json.dumps(found.plain(), indent=2) if as_json else "\n".join(lines(found)))
     return 0 if found.healthy else 1
 
 

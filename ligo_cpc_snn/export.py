@@ -15,6 +15,7 @@ from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.errors import UserError, in_one_line
 from ligo_cpc_snn.runtime import environment
+from ligo_cpc_snn.stopping import stoppable
 
 SECONDS = 64.0  # of strain, at most
 MEMORY_FRACTION = 0.5
@@ -28,7 +29,7 @@ EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `ligo-export`."""
     try:
-        return _run(_parser().parse_args(arguments))
+        return stoppable(lambda: _run(_parser().parse_args(arguments)))
     except (UserError, OSError, ValueError) as error:
         return in_one_line(error)
 

@@ -19,8 +19,10 @@ from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import quoted
 from ligo_cpc_snn.errors import UserError, in_one_line
 from ligo_cpc_snn.runtime import environment, tuning_store
+from ligo_cpc_snn.stopping import stoppable
 
 ROUNDS = 9
+STOPPED = "stopped: workloads that were measured to their end are kept"
 EXAMPLES = """examples:
   {program} +experiment=quickstart
   {program} +experiment=quickstart --workload "training step" --rounds 15
@@ -35,12 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parse(sys.argv[1:] if arguments is None else arguments)
         if options.explain is not None:
             return explain(options.explain)
-        return measure(options)
+        return stoppable(lambda: measure(options), STOPPED)
     except (UserError, OSError, ValueError) as error:
         return in_one_line(error)
-    except KeyboardInterrupt:
-        print("stopped: workloads that were measured to their end are kept", file=sys.stderr)
-        return 130
 
 
 def explain(workload: str) -> int:

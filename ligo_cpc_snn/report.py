@@ -10,19 +10,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ligo_cpc_snn.config.command_line import Parser
 from ligo_cpc_snn.errors import UserError, in_one_line
+from ligo_cpc_snn.stopping import stoppable
 
 COMPARISON = Path("comparison.html")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `ligo-report`."""
-    options = _parser().parse_args(arguments)
-    try:
+
+    def write() -> int:
+        options = _parser().parse_args(arguments)
         print(_write(options.folders, options.output))
+        return 0
+
+    try:
+        return stoppable(write)
     except (UserError, OSError, ValueError, KeyError) as error:
         return in_one_line(error)
-    return 0
 
 
 def _write(folders: list[Path], output: Path | None) -> Path:
@@ -41,7 +47,7 @@ def _write(folders: list[Path], output: Path | None) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ligo-report",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

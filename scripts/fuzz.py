@@ -55,7 +55,7 @@ def main() -> int:
     if importlib.util.find_spec("atheris") is None:
         print("error: no atheris here: pip install 'ligo-cpc-snn[fuzz]'", file=sys.stderr)
         return 1
-    rows = [_run(name, options.seconds, options.output) for name in names]
+    rows = [_run(name, options.seconds, options.output.absolute()) for name in names]
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     return 1 if any(_failure(row) for row in rows) else 0

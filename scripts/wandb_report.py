@@ -6,7 +6,8 @@
     python scripts/wandb_report.py --dry-run                  # JSON of what would be made
 
 It is built through W&B's public package wandb-workspaces (pip install 'ligo-cpc-snn[wandb]') and
-holds names only, no numbers: a run that is synced later is shown too.
+holds names only, no numbers: a run that is synced later is shown too. W&B adds no panels of its own
+to it, so what runs write is named here: in a panel, or in NOT_DRAWN.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.schema import WandbConfig
-from ligo_cpc_snn.training.wandb_panels import SECTIONS
+from ligo_cpc_snn.training.wandb_panels import OTHER, SECTIONS
 
 STEP = "step"
 PARTS = ("encoder", "context", "heads", "bridge", "snn")
@@ -33,6 +34,25 @@ SWEPT = (
     "seed",
 )
 FOUND = "sensitivity/found"  # the number a sweep raises, config/sweep_objective.py
+# Figures by section of the report; which of them a run has depends on its data.
+FIGURES = {
+    "Detection": ("efficiency", "roc", "scores"),
+    "Event": ("event", "background"),
+    "Data": ("qtransform", "psds", "population", "rejected", "glitches", "transients"),
+    "Spikes": ("windows", "spike_rates"),
+    "Training": ("losses", "progress", "cpc", "optimiser", "resources"),
+}
+GPUS = 8  # of one machine have a curve each, if there are so many
+# What no panel draws, as patterns: it is in W&B's table of runs, and in the run comparer.
+NOT_DRAWN = (
+    "step|phase|status",
+    r"sensitivity/(mean_auc|snr_50_at_.+)",
+    r"spikes/rate_hz_snn_\d+",
+    "throughput/seconds",
+    "model/parameters",
+    "operations/.+",
+    "system/.+",  # the rest of what W&B measures, in the System tab of a run
+)
 
 
 def lines(title: str, *names: str, splits: Sequence[str] = ("train", "validation")) -> Any:
@@ -43,11 +63,11 @@ def lines(title: str, *names: str, splits: Sequence[str] = ("train", "validation
     return wr.LinePlot(title=title, x=STEP, y=list(dict.fromkeys(metrics)))
 
 
-def matching(title: str, pattern: str, x: str = STEP) -> Any:
-    """Return a panel of all curves whose name matches a regular expression."""
+def matching(title: str, pattern: str) -> Any:
+    """Return a panel of all curves whose whole name matches a regular expression."""
     import wandb_workspaces.reports.v2 as wr
 
-    return wr.LinePlot(title=title, x=x, metric_regex=pattern)
+    return wr.LinePlot(title=title, x=STEP, metric_regex=f"^{pattern}$")
 
 
 def table(name: str) -> Any:
@@ -73,6 +93,7 @@ def panels() -> dict[str, list[Any]]:
         "spikes": [
             lines("bridge, spikes per channel and frame", "spikes/*/bridge"),
             matching("layers, spikes per neuron and frame", r"spikes/(train|validation)/snn_\d+"),
+            lines("bridge silent or saturated: 1", "spikes/*/bridge_fault", splits=("train",)),
             table("spikes/layers"),
         ],
         "data": [lines("network SNR shown", "data/*/snr", splits=("train",))],
@@ -83,31 +104,41 @@ def panels() -> dict[str, list[Any]]:
         "sensitivity": [
             lines("area under the curve", "sensitivity/*/auc", splits=("validation",)),
             lines("accuracy", "sensitivity/*/accuracy"),
+            lines("what checkpoints are ranked by", "sensitivity/*/score", splits=("validation",)),
             table("sensitivity/efficiency"),
             table("sensitivity/auc_by_snr"),
         ],
-        "figures": [figures()],
+        "figures": [gallery(*section) for section in FIGURES.items()],
     }
 
 
-def figures() -> Any:
-    """Return a gallery of the figures that runs log at their end."""
+def gallery(title: str, names: Sequence[str]) -> Any:
+    """Return a panel of figures that runs log at their end."""
     import wandb_workspaces.reports.v2 as wr
 
-    names = ("losses", "roc", "efficiency", "scores", "spike_rates", "windows", "psds")
-    return wr.MediaBrowser(num_columns=2, media_keys=[f"figures/{name}" for name in names])
+    keys = [f"figures/{name}" for name in names]
+    return wr.MediaBrowser(title=title, num_columns=2, media_keys=keys)
 
 
 def system() -> list[Any]:
     """Return panels of what W&B itself measures of the machine, against seconds."""
+    import wandb_workspaces.reports.v2 as wr
+
     names = {
-        "processor, %": r"system/(cpu|proc\.cpu\..*)",
-        "memory of the process, MB": r"system/proc\.memory\.rssMB",
-        "GPU, %": r"system/gpu\.\d+\.gpu",
-        "GPU memory, %": r"system/gpu\.\d+\.memoryAllocated",
-        "GPU power, W": r"system/gpu\.\d+\.powerWatts",
+        "processor, %": ["cpu"],
+        "threads of the process": ["proc.cpu.threads"],
+        "memory of the process and available, MB": ["proc.memory.rssMB", "proc.memory.availableMB"],
+        "memory of the process and in use, %": ["proc.memory.percent", "memory_percent"],
+        "network, bytes": ["network.sent", "network.recv"],
+        "disk in use, %": ["disk./.usagePercent"],
+        "GPU, %": [f"gpu.{i}.gpu" for i in range(GPUS)],
+        "GPU memory, %": [f"gpu.{i}.memoryAllocated" for i in range(GPUS)],
+        "GPU power, W": [f"gpu.{i}.powerWatts" for i in range(GPUS)],
     }
-    return [matching(title, pattern, "_runtime") for title, pattern in names.items()]
+    return [
+        wr.LinePlot(title=title, x="_runtime", y=[f"system/{key}" for key in keys])
+        for title, keys in names.items()
+    ]
 
 
 def sweep() -> list[Any]:
@@ -129,10 +160,11 @@ def sweep() -> list[Any]:
 
 
 def sections() -> dict[str, list[Any]]:
-    """Return all sections: those of the metrics, the system's, a sweep's."""
+    """Return all sections: those of the metrics, of unforeseen ones, the system's, a sweep's."""
     shown = panels()
     assert list(shown) == list(SECTIONS)  # what runs log has its section here
-    return {**shown, "system": system(), "sweep": sweep()}
+    other = matching("without a section", f"{OTHER}/.+")
+    return {**shown, OTHER: [other], "system": system(), "sweep": sweep()}
 
 
 def dashboard(entity: str, project: str, group: str | None) -> Any:

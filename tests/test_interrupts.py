@@ -1,14 +1,17 @@
 """Interrupts: signals reach the loop between steps, and a kill never costs a checkpoint."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
+from ligo_cpc_snn.stopping import stoppable
 from ligo_cpc_snn.training.interrupts import Interrupts
 
 
@@ -35,16 +38,99 @@ def test_where_nothing_needs_saving_a_signal_ends_it_at_once():
         os.kill(os.getpid(), signal.SIGTERM)  # as ever, where there is something to save
 
 
-def test_an_end_that_python_swallows_comes_at_the_next_chance(monkeypatch):
-    class Stubborn:
-        def __del__(self) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
+@pytest.fixture
+def heard():
+    """Ctrl-C as in a terminal: the workers of pytest-xdist ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    swallowed = []
-    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
-    with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.leaving():
-        Stubborn()
-    assert [type(each.exc_value) for each in swallowed] == [KeyboardInterrupt]
+
+class Dropping:
+    """Its destructor is asked to stop: what a handler raises there, Python drops."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+
+
+def go_on(seconds: float) -> None:
+    """Work in Python; nothing waits for a signal."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(100))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_that_python_drops_is_asked_for_again(number, monkeypatch):
+    ignored, ended = [], []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+
+    def work() -> None:
+        Dropping(number)
+        go_on(30)
+        ended.append(True)
+
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt), interrupts.leaving():
+            work()
+        assert interrupts.signal is number
+        assert ended == []
+        # It was one press: the run may still save.
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert ignored == []
+
+
+def test_a_command_is_stopped_though_python_drops_it(heard, capsys):
+    def work() -> int:
+        Dropping(signal.SIGINT)
+        go_on(30)
+        return 0
+
+    assert stoppable(work, "stopped: nothing is kept") == 130
+    assert capsys.readouterr().err == "stopped: nothing is kept\n"
+
+
+def test_a_callback_of_the_garbage_collector_costs_no_stop(heard):
+    """JAX has one."""
+    pressed = []
+
+    def press(phase: str, told: dict[str, int]) -> None:
+        if not pressed:
+            pressed.append(phase)
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(100))  # the handler is called here
+
+    def work() -> int:
+        gc.collect()
+        go_on(30)
+        return 0
+
+    gc.callbacks.append(press)
+    try:
+        assert stoppable(work) == 130
+    finally:
+        gc.callbacks.remove(press)
+    assert pressed
+
+
+def test_other_errors_of_destructors_are_shown_as_ever(monkeypatch):
+    class Broken:
+        def __del__(self) -> None:
+            raise ZeroDivisionError
+
+    def work() -> int:
+        Broken()
+        return 3
+
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    hook = sys.unraisablehook
+    assert stoppable(work) == 3
+    assert [type(each.exc_value) for each in ignored] == [ZeroDivisionError]
+    assert sys.unraisablehook is hook
 
 
 def test_terminating_twice_is_still_graceful():

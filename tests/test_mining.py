@@ -15,12 +15,12 @@ from ligo_cpc_snn.dataset.banks import HardCrops, Stretch, build_noise_bank
 from ligo_cpc_snn.dataset.sampling import draw_noise_windows
 from ligo_cpc_snn.rng import at_step, stream
 from ligo_cpc_snn.runtime.compilation import CompilationCounter, compile_ahead
+from ligo_cpc_snn.stopping import INTERRUPTED
 from ligo_cpc_snn.training.loop import Loop
 from ligo_cpc_snn.training.mining import Miner, Mining, prepare_mining
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.trackers import Trackers
 from ligo_cpc_snn.wiring.memory import Budgets
-from ligo_cpc_snn.wiring.run import INTERRUPTED
 from ligo_cpc_snn.wiring.session import run_session
 
 WINDOW, BATCH, BATCHES, COUNT = 8, 16, 5, 7

@@ -51,6 +51,8 @@ def test_spikes_of_the_front_end() -> None:
 @pytest.mark.parametrize(
     ("row", "search"),
     [
+        (("float32", ""), "float32"),
+        (("int8 (Qwix, absmax)", "spiking network"), "int8, spiking network"),
         (("int8", "all (`--part all`)"), "int8, all"),
         (("ternary", "all"), "ternary, all"),
         (("ternary (-1, 0, 1, least squares)", "spiking network"), "ternary, spiking network"),
@@ -64,3 +66,49 @@ def test_distances(row: tuple[str, str], search: str) -> None:
         assert told is not None
         assert float(told[1]) == pytest.approx(distance, abs=0.6)
         assert float(told[2]) == pytest.approx(error, abs=1)
+
+
+def test_checks_are_of_one_version() -> None:
+    first, second = (
+        json.loads((FOLDER / f"check_{name}.json").read_text(encoding="utf-8"))
+        for name in DETECTORS
+    )
+    assert first.keys() == second.keys()
+    assert first["literal"].keys() == second["literal"].keys()
+
+
+NAMES = {  # of the record's rows, by what ligo-export calls them
+    "the same with a graded head": "runs/graded",
+    "CNN of equal size, `cnn_gaussian`": "runs/cnn_gaussian",
+    "`bbh_gaussian`": "bbh_gaussian",
+    "`bbh_o3`": "bbh_o3",
+}
+PRODUCTS = {"int8 in the spiking part": "int8 products in the spiking part",
+            "int8 everywhere": "int8 products everywhere"}  # fmt: skip
+
+
+def measured_energies() -> dict[tuple[str, str], list[str]]:
+    """Cells of the rows that `ligo-export --energy` printed, by strain and name."""
+    found, strain = {}, ""
+    for line in (FOLDER / "energies.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("Per second"):
+            strain = "white noise" if "white noise" in line else "124 s after GW150914"
+        elif line.startswith("| "):
+            name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            found[strain, name] = cells
+    return found
+
+
+def test_energies() -> None:
+    measured, name, strain, told = measured_energies(), "", "", 0
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.count("|") == 11]
+    for line in lines[2:]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name, strain = NAMES.get(cells[0], name), cells[1].split(",")[0] or strain
+        row = measured[strain, f"{name}, {PRODUCTS.get(cells[2], cells[2])}"]
+        for one, other in zip(cells[3:], row, strict=True):
+            if one:  # nothing where nothing spikes
+                assert float(one.split()[0]) == float(other), (line, row)
+        told += 1
+    assert told == 9

@@ -22,9 +22,11 @@ from ligo_cpc_snn.config.model_schema import DetectorFusion
 from ligo_cpc_snn.config.roots import SEARCH
 from ligo_cpc_snn.config.search_arguments import to_overrides
 from ligo_cpc_snn.config.search_schema import SearchConfig
+from ligo_cpc_snn.errors import UserError
 from ligo_cpc_snn.search import engine
 from ligo_cpc_snn.search.outputs import read_triggers
 from ligo_cpc_snn.search.throughput import Throughput
+from ligo_cpc_snn.search.trained import AT_CHANCE
 from ligo_cpc_snn.search.weights import save_detector
 from ligo_cpc_snn.strain import replacing
 from ligo_cpc_snn.wiring import search as wiring
@@ -194,6 +196,28 @@ def test_results_of_another_search_are_not_overwritten(data, whole, tmp_path) ->
     with pytest.raises(OtherSearchError, match="events: none -> GW150914"):
         wiring.run_search(cfg, copied, data / "cache")
     assert results(copied) == before
+
+
+def test_a_search_that_found_no_strain_does_not_hold_its_folder(data, tmp_path) -> None:
+    output, empty = tmp_path / "out", tmp_path / "empty"
+    output.mkdir()
+    empty.mkdir()
+    cfg = config(str(empty), "--detector", str(data / "small.safetensors"), *SETTINGS)
+    with pytest.raises(UserError, match="no file that ends in"):
+        wiring.run_search(cfg, output, data / "cache")
+    assert search(data, output, "psd_seconds=9", detector="other") == 0
+
+
+def test_a_detector_that_learned_nothing_is_called_so(data, tmp_path, caplog, capsys) -> None:
+    told = f"{AT_CHANCE}: its AUC at SNR 20 is 0.491"
+    untaught = replace(small_detector(), card={"limits": [3, "of windows", told]})
+    untaught = replace(untaught, params=nnx.to_pure_dict(untaught.params))
+    save_detector(data / "untaught.safetensors", untaught)
+    assert search(data, tmp_path, "triggers.threshold=null", detector="untaught") == 0
+    assert f"small: {told}" in caplog.text
+    out = capsys.readouterr().out
+    assert "inf" not in out.splitlines()[0]
+    assert small_detector().caution is None
 
 
 def test_spikes_are_kept_at_a_bit_each_and_only_for_slides(data, whole, tmp_path) -> None:

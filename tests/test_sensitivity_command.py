@@ -14,6 +14,7 @@ from ligo_cpc_snn.config.compose import load, load_root
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.roots import EVALUATION
 from ligo_cpc_snn.evaluation.challenge import read_injections, segment_spans
+from ligo_cpc_snn.evaluation.metrics import UnresolvedRateError
 from ligo_cpc_snn.reports.published import PUBLISHED
 from ligo_cpc_snn.reports.sensitivity_files import read_sensitivity
 from ligo_cpc_snn.search.outputs import write_events
@@ -61,14 +62,15 @@ def test_a_measurement_from_settings_to_page(tmp_path, caplog) -> None:
     folder = tmp_path / "m"
     folder.mkdir()
     assert run_campaign(settings(folder), folder, tmp_path) == 0
-    early = "1000 false alarms a month cannot be resolved by 600 s"  # before a search is run
-    assert early in caplog.text
+    assert "no search is asked for, files alone are made" in caplog.text
     assert "No search was run" in (folder / "report.html").read_text()
     made = (folder / "foreground.hdf").stat().st_mtime_ns
     for name, spread in (("good", 0.5), ("poor", 3.0)):
         some_search(folder, tmp_path / name, spread)
     both = f"events={{good: {tmp_path / 'good'}, poor search: {tmp_path / 'poor'}}}"
     assert run_campaign(settings(folder, both), folder, tmp_path) == 0
+    first = next(r.getMessage() for r in caplog.records if "cannot be resolved" in r.getMessage())
+    assert first.startswith("1000 false alarms a month")  # of no search: before they are looked at
     assert (folder / "foreground.hdf").stat().st_mtime_ns == made
     told = json.loads((folder / "sensitivity.json").read_text())
     assert list(told["searches"]) == ["good", "poor search"]
@@ -97,6 +99,19 @@ def test_a_measurement_from_settings_to_page(tmp_path, caplog) -> None:
     good = files.searches[0]
     assert good.found.sum() == good.reference["found"]
     assert files.injections["network_snr"].size == told["injections"]
+
+
+def test_a_background_that_resolves_no_rate_is_refused_before_files_are_made(tmp_path) -> None:
+    folder, events = tmp_path / "m", tmp_path / "events"
+    folder.mkdir()
+    events.mkdir()
+    for kind in ("background", "foreground"):
+        one = Triggers(np.array([1e9]), np.array([5.0]), np.zeros((1, 0)))
+        write_events(events / f"{kind}.hdf", one, 0.3)
+    more = ("false_alarm_rates_per_month=[1,1000]", f"events={{some: {events}}}")
+    with pytest.raises(UnresolvedRateError, match="1000 false alarms a month cannot be resolved"):
+        run_campaign(settings(folder, *more), folder, tmp_path)
+    assert list(folder.iterdir()) == []
 
 
 def test_the_command_says_what_it_takes() -> None:

@@ -16,7 +16,7 @@ def work():
         raise ValueError("no luck with " + os.environ["WANDB_API_KEY"])
     if sys.argv[2] == "stop":
         raise KeyboardInterrupt
-    return 0
+    return int(sys.argv[2])
 
 sys.exit(run_task(Path(sys.argv[1]), RuntimeConfig(), work, stopped="stopped by hand"))
 """
@@ -47,6 +47,8 @@ def test_a_traceback_stays_until_the_work_ends_well(tried, tmp_path):
     assert code == 130
     assert "stopped by hand" in said
     assert kept.exists()  # nothing was made good
-    assert tried("ok")[0] == 0
+    assert tried("130")[0] == 130
+    assert kept.exists()  # stopped, and its state saved
+    assert tried("0")[0] == 0
     assert not kept.exists()
-    assert tried("ok")[0] == 0  # nor is one expected
+    assert tried("0")[0] == 0  # nor is one expected

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wandb_file
@@ -179,6 +180,7 @@ def run_once(folder: Path, resumed_step: int | None, mode: WandbMode) -> None:
     trackers.uses("bank of test", "bank", folder / "metrics.jsonl")
     trackers.artifact("model of test", "model", folder / "metrics.jsonl", {"found": 0.75})
     trackers.finish("finished")
+    sys.modules["wandb"].teardown()  # its process writes the last of the file as it ends
 
 
 def test_metrics_are_named_by_the_section_of_panels_they_belong_to():
@@ -268,3 +270,61 @@ def test_a_failure_while_logging_is_said_once_and_metrics_go_on(tmp_path, caplog
     assert len(rows(tmp_path)) == 3
     warnings = [r for r in caplog.records if "W&B log failed" in r.getMessage()]
     assert len(warnings) == 1
+
+
+def stored_of(folder: Path) -> list[Any]:
+    """The records of the only session in a folder, whole once W&B's process has ended."""
+    sys.modules["wandb"].teardown()
+    (stored,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    return wandb_file.records(stored)
+
+
+def status_of(found: list[Any]) -> str | None:
+    """The status that a stored run ended with; None: it has none, or did not end."""
+    last = {}
+    for part in wandb_file.of_kind(found, "summary"):
+        last |= wandb_file.items(part, "update")
+    return last.get("status") if wandb_file.of_kind(found, "exit") else None
+
+
+def started(folder: Path) -> tuple[Trackers, Any]:
+    """Trackers of an offline run that has begun, and W&B's own run."""
+    trackers = build_trackers(WandbConfig(mode=WandbMode.offline), "test")
+    trackers.start({}, folder, None)
+    return trackers, trackers.trackers[1]._run
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    raise TypeError("unexpected keyword argument 'use_after_commit'")
+
+
+def test_what_wandb_has_no_call_for_costs_the_lineage_only(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    trackers, run = started(tmp_path)
+    monkeypatch.setattr(type(run), "_log_artifact", refuse)
+    trackers.uses("bank of test", "bank", tmp_path / "metrics.jsonl")
+    trackers.log(1, {"split": "train", "loss": 1.0})
+    trackers.finish("finished")
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert warning.startswith("W&B draws no lineage from bank of test: TypeError: unexpected")
+    found = stored_of(tmp_path)
+    (row,) = wandb_file.of_kind(found, "history")
+    assert wandb_file.items(row)["other/train/loss"] == 1.0
+    assert status_of(found) == "finished"
+
+
+def test_a_run_whose_tracking_is_given_up_is_ended_with_what_it_has(tmp_path, monkeypatch, caplog):
+    trackers, run = started(tmp_path)
+    trackers.log(1, {"split": "train", "loss": 1.0})
+    monkeypatch.setattr(type(run), "log", refuse)
+    for step in (2, 3):
+        trackers.log(step, {"split": "train", "loss": 1.0})
+    trackers.finish("finished")
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert "W&B log failed and is not used any more; metrics.jsonl goes on: TypeError" in warning
+    assert len(rows(tmp_path)) == 3
+    found = stored_of(tmp_path)
+    assert status_of(found) == "tracking was given up"
+    assert len(wandb_file.of_kind(found, "history")) == 1
+    (end,) = wandb_file.of_kind(found, "exit")
+    assert end.exit_code == 1

@@ -17,10 +17,10 @@ from tiny import TINY, tiny
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.dataset.supply import FixedSupply
 from ligo_cpc_snn.runtime.compilation import CompilationCounter, compile_measured
+from ligo_cpc_snn.stopping import INTERRUPTED
 from ligo_cpc_snn.training.loop import Loop, NonFiniteError
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.wiring import functions, run
-from ligo_cpc_snn.wiring.run import INTERRUPTED
 from ligo_cpc_snn.wiring.session import run_session
 
 STEPS = 16  # of the tiny run's three phases

@@ -15,12 +15,12 @@ from tiny import tiny
 
 from ligo_cpc_snn.runtime.compilation import CompilationCounter
 from ligo_cpc_snn.search.weights import load_detector
+from ligo_cpc_snn.stopping import INTERRUPTED
 from ligo_cpc_snn.training.checkpoint_record import named_leaves
 from ligo_cpc_snn.training.loop import Loop
 from ligo_cpc_snn.training.progress import TrainingProgress
 from ligo_cpc_snn.training.step import average_on
 from ligo_cpc_snn.wiring import run as run_module
-from ligo_cpc_snn.wiring.run import INTERRUPTED
 from ligo_cpc_snn.wiring.session import run_session
 
 DECAY = 0.4  # reached after five steps

@@ -17,8 +17,7 @@ from ligo_cpc_snn.benchmarking.ablation_table import markdown_table, read_row
 from ligo_cpc_snn.config.compose import load
 from ligo_cpc_snn.config.errors import ConfigError
 from ligo_cpc_snn.config.save import plain
-
-INTERRUPTED = 130
+from ligo_cpc_snn.stopping import INTERRUPTED
 
 
 class Variant(NamedTuple):

@@ -16,6 +16,7 @@ from ligo_cpc_snn.config.help import help_text
 from ligo_cpc_snn.config.roots import TRAINING, Root
 from ligo_cpc_snn.config.sweep import is_sweep, sweep
 from ligo_cpc_snn.errors import in_one_line, text_of
+from ligo_cpc_snn.stopping import stoppable
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def entry(
         translate: turns arguments of this command alone into overrides.
 
     Returns:
-        The exit code: 0 when all went well, 1 after an error.
+        The exit code: 0 when all went well, 1 after an error, 130 after Ctrl-C.
     """
     errors: tuple[type[Exception], ...] = (ConfigError, *expected_errors)
 
@@ -60,7 +61,8 @@ def entry(
         return _reported(lambda: task(cfg) or 0, errors)
 
     about = description or "Train and evaluate a detector."
-    return _reported(lambda: _dispatch(run, about, root, translate(sys.argv[1:])), errors)
+    command = lambda: _dispatch(run, about, root, translate(sys.argv[1:]))  # noqa: E731
+    return stoppable(lambda: _reported(command, errors))
 
 
 def _reported(action: Callable[[], int], errors: tuple[type[Exception], ...]) -> int:

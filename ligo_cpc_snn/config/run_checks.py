@@ -91,7 +91,7 @@ def _evaluation(cfg: Config) -> Iterator[str]:
         yield (
             f"evaluation.false_positive_rates has {', '.join(map(str, unresolved))}, which "
             f"evaluation.windows={windows} cannot resolve: {EXPECTED_FALSE_POSITIVES} false "
-            f"positives need {needed} windows"
+            f"positives need {needed} windows; give as many or leave these rates out"
         )
     if any(snr < 0 for snr in cfg.evaluation.snrs):
         yield f"evaluation.snrs={cfg.evaluation.snrs}: expected each to be 0 or more"

@@ -5,7 +5,6 @@ of one detector's strain, called once per detector with a state of its own. What
 look at (the context, where it takes latents) is not in it.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +16,12 @@ from jax import export
 from jaxtyping import Float, Shaped
 
 from ligo_cpc_snn.exporting.errors import ExportError
+from ligo_cpc_snn.exporting.front_end_process import REMEDY, FrontEndProcess
 from ligo_cpc_snn.models.bridge import PassThrough, Rate
 from ligo_cpc_snn.models.detector import Detector
 
 PLATFORMS = ("cpu", "cuda")
 LARGEST_FILE = 256_000_000  # bytes
-# Calls that a program may make out of StableHLO: none that reach into the process.
-CALLS = {"shape_assertion"}
-REMEDY = "use a folder that ligo-export wrote"
 
 Leaf = Shaped[np.ndarray, "..."]
 Chunk = Callable[..., Any]
@@ -124,41 +121,32 @@ def _ports(names: Sequence[str], avals: Sequence[Any]) -> list[Port]:
     ]
 
 
-def load_front_end(program: bytes, inputs: Sequence[Port], outputs: Sequence[Port]) -> Chunk:
-    """Return the compiled chunk function of a program that passed every check.
+def load_front_end(
+    program: bytes,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    process: FrontEndProcess | None = None,
+) -> FrontEndProcess:
+    """Return the chunk function of a program that passed every check, in a process of its own.
 
     Args:
         program: What `export_front_end` returned.
         inputs, outputs: As the description has them; the program must have the same.
+        process: To load it into, in place of what it holds; None: a new one.
 
     Raises:
-        ExportError: the program is damaged, of another signature, or calls out of StableHLO.
+        ExportError: the program is damaged, of another signature, or calls out of StableHLO. The
+            function itself raises it where the program fails, crashes or does not end.
     """
     if len(program) > LARGEST_FILE:
         raise ExportError(
             f"the front end has {len(program) / 1e6:.0f} MB, expected {LARGEST_FILE / 1e6:.0f} at "
             f"most: {REMEDY}"
         )
-    try:
-        exported = export.deserialize(bytearray(program))
-        text = exported.mlir_module()
-    except Exception as error:  # whatever flatbuffers and MLIR make of damaged bytes
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ExportError(f"the front end cannot be read ({reason}): {REMEDY}") from error
-    calls = set(re.findall(r"custom_call\s*@\"?([^\s(\"]+)", text))
-    calls |= set(re.findall(r"call_target_name\s*=\s*\"([^\"]*)\"", text))
-    if not calls <= CALLS:
-        raise ExportError(
-            f"the front end calls {', '.join(sorted(calls - CALLS))}, expected plain StableHLO: "
-            f"{REMEDY}"
-        )
-    for ports, avals in ((inputs, exported.in_avals), (outputs, exported.out_avals)):
-        got = [(list(map(str, aval.shape)), str(aval.dtype)) for aval in avals]
-        if got != [(list(port.shape), port.dtype) for port in ports]:
-            raise ExportError(
-                f"the front end has arrays {got}, its description has others: {REMEDY}"
-            )
-    return jax.jit(exported.call)
+    process = process or FrontEndProcess()
+    signatures = [[(p.shape, p.dtype) for p in ports] for ports in (inputs, outputs)]
+    process.load(program, *signatures)
+    return process
 
 
 def run_front_end(
@@ -177,10 +165,10 @@ def run_front_end(
         samples: Of each chunk, whole frames; they add up to the strain.
         key: Of a stochastic bridge.
     """
-    held, found, start = [jnp.asarray(x) for x in state], [], 0
-    words = [] if key is None else [jnp.asarray(key, jnp.uint32)]
+    held, found, start = list(state), [], 0
+    words = [] if key is None else [np.asarray(key, np.uint32)]
     for size in samples:
-        spikes, *held = chunk(jnp.asarray(strain[..., start : start + size]), *words, *held)
-        found.append(np.asarray(spikes))
+        spikes, *held = chunk(strain[..., start : start + size], *words, *held)
+        found.append(spikes)
         start += size
     return np.concatenate(found)

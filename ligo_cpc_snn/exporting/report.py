@@ -54,10 +54,8 @@ def lines(found: Checked, source: str) -> list[str]:
     if found.compact is not None:
         told.append(f"  snn_lif.nir in snnTorch, reset by subtraction: {_words(found.compact)}")
     if found.literal is not None:
-        told.append(
-            f"  the same with reset to zero, NIR's equation: {_words(found.literal)}; those "
-            "unexplained are the reset's"
-        )
+        literal = _words(found.literal)
+        told.append(f"  the same, were its reset to zero as NIR's equation has it: {literal}")
     return told
 
 

@@ -83,7 +83,8 @@ def _statistic(
             color=theme.hues[1],
         )  # fmt: skip
     axes.set_xlim(time[0], time[-1])
-    axes.set_ylim(low - 0.06 * (high - low), high + 0.12 * (high - low))
+    span = high - low or 1.0
+    axes.set_ylim(low - 0.06 * span, high + 0.12 * span)
     axes.annotate(
         f"{peak:.2f}", (0, peak), xytext=(7, 0), textcoords="offset points", va="center",
         fontsize=8, fontweight="bold",

@@ -124,6 +124,12 @@ def _terminal_handler() -> logging.Handler:
     return plain
 
 
+def line_width() -> int:
+    """Return how many characters of a log line fit beside time and level on the terminal."""
+    console = Console(stderr=True)
+    return max(console.width - 21, 50) if console.is_terminal else 1000
+
+
 def close() -> None:
     """Detach and close what `setup` attached."""
     root = logging.getLogger()

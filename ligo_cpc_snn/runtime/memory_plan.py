@@ -45,8 +45,8 @@ class MemoryPlan(NamedTuple):
         """Return `device`, and `host` where that is another memory with something in it."""
         return [p for p in ("device", "host") if any(part.place == p for part in self.parts)]
 
-    def lines(self) -> str:
-        """Return the plan as a table of text."""
+    def lines(self, width: int = WIDTH) -> str:
+        """Return the plan as a table of text, `width` characters wide."""
         table = Table(box=box.SIMPLE, title="memory of this run, MB", title_justify="left")
         for name, justify in (("part", "left"), ("where", "left"), ("MB", "right")):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ class MemoryPlan(NamedTuple):
             table.add_row(f"all, at its peak, on the {place}", place, megabytes(self.needed(place)))
             table.add_row(f"budget of the {place}", place, megabytes(budget), setting)
         text = io.StringIO()
-        Console(file=text, width=WIDTH, color_system=None).print(table)
+        Console(file=text, width=width, color_system=None).print(table)
         return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines())
 
     def to_dict(self) -> dict[str, Any]:

@@ -106,5 +106,5 @@ def _holder(folder: Path) -> str:
     try:
         holder = json.loads((folder / HOLDER_FILE).read_text(encoding="utf-8"))
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError):  # it starts or ends at this very moment
+    except (OSError, ValueError, KeyError, TypeError):  # it starts or ends at this very moment
         return "another process"

@@ -9,11 +9,11 @@ from pathlib import Path
 from ligo_cpc_snn.confidential import hidden
 from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 from ligo_cpc_snn.runtime import environment, fallback, logs
+from ligo_cpc_snn.stopping import INTERRUPTED, Insistence
 
 log = logging.getLogger(__name__)
 
 TRACEBACK = "traceback.txt"
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 
 def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, stopped: str) -> int:
@@ -38,8 +38,11 @@ def run_task(folder: Path, runtime: RuntimeConfig, work: Callable[[], int], *, s
         )
         environment.verify_platform(chosen)
         log.info(chosen.line())
-        code = work()
-        (folder / TRACEBACK).unlink(missing_ok=True)  # of an earlier attempt, now made good
+        with Insistence():
+            code = work()
+        if code == 0:
+            with suppress(OSError):
+                (folder / TRACEBACK).unlink()  # of an earlier attempt, now made good
         return code
     except KeyboardInterrupt:
         log.warning(stopped)

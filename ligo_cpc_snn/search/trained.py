@@ -11,6 +11,8 @@ from ligo_cpc_snn.config.model_schema import ModelConfig
 from ligo_cpc_snn.models.detector import Detector
 from ligo_cpc_snn.models.kernels import PLAIN, Kernels
 
+AT_CHANCE = "this detector does not tell signals from noise"
+
 
 @dataclass(frozen=True)
 class TrainedDetector:
@@ -43,6 +45,13 @@ class TrainedDetector:
     warm_up_seconds: float
     card: dict[str, Any]
     kernels: Kernels = PLAIN
+
+    @property
+    def caution(self) -> str | None:
+        """What its card says where its training taught it nothing."""
+        limits = self.card.get("limits")
+        told = limits if isinstance(limits, list) else []
+        return next((x for x in told if isinstance(x, str) and x.startswith(AT_CHANCE)), None)
 
     @cached_property
     def _graph(self) -> nnx.GraphDef[Detector]:

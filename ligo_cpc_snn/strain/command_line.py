@@ -3,7 +3,6 @@
 import argparse
 import logging
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +13,7 @@ from rich.logging import RichHandler
 from ligo_cpc_snn.config.data_checks import DETECTORS
 from ligo_cpc_snn.config.data_schema import GwoscConfig
 from ligo_cpc_snn.errors import UserError, in_one_line
+from ligo_cpc_snn.stopping import stoppable
 from ligo_cpc_snn.strain.housekeeping import clean, fetch, list_cache, verify
 
 ACKNOWLEDGEMENT = (
@@ -21,6 +21,7 @@ ACKNOWLEDGEMENT = (
     "the Virgo Collaboration, and KAGRA; acknowledge it in what you publish."
 )
 DEFAULTS = GwoscConfig()
+STOPPED = "stopped: what has arrived is kept, the same command continues"
 # Messages name a setting of a run; these options are called otherwise here.
 OPTIONS = {"events": "event", "event_seconds": "seconds", "cache_gb": "limit-gb"}
 
@@ -49,10 +50,7 @@ def run(arguments: Sequence[str], cache_dir: Path) -> int:
     logging.getLogger("ligo_cpc_snn").setLevel(logging.INFO)
     try:
         options = _parser(cache_dir).parse_args(arguments)
-        return int(options.command(options))
-    except KeyboardInterrupt:
-        print("stopped: what has arrived is kept, the same command continues", file=sys.stderr)
-        return 130
+        return stoppable(lambda: int(options.command(options)), STOPPED)
     except (UserError, OSError, ValueError) as error:
         return in_one_line(error, _naming_options(str(error)))
 

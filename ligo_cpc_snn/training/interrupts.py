@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from ligo_cpc_snn.stopping import Insistence
+
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,6 +28,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None  # the first that came
         self._presses, self._leaving = 0, False
+        self._insistence = Insistence()
         self._before: dict[signal.Signals, Any] = {}
 
     @property
@@ -40,13 +43,14 @@ class Interrupts:
         Raises:
             KeyboardInterrupt: from wherever the signal finds the main thread.
         """
-        self._leaving = True
-        try:
-            self._leave_if_asked()  # before this was opened
-            yield
-            self._leave_if_asked()  # where Python let no exception through, as in a destructor
-        finally:
-            self._leaving = False
+        with Insistence() as self._insistence:
+            self._leaving = True
+            try:
+                self._leave_if_asked()  # before this was opened
+                yield
+                self._leave_if_asked()
+            finally:
+                self._leaving = False
 
     def _leave_if_asked(self) -> None:
         if self.requested:
@@ -61,7 +65,7 @@ class Interrupts:
         return self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._presses += number == signal.SIGINT
+        self._presses += number == signal.SIGINT and not self._insistence.repeated()
         if self._presses > 1:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)

@@ -109,8 +109,8 @@ class TrainingProgress:
         """
         now = time.monotonic()
         self.throughput.update(step, now)
-        self._loss = metrics.get("loss", self._loss)
         new_phase, self._phase = phase != self._phase, phase
+        self._loss = metrics.get("loss", None if new_phase else self._loss)
         interval = 1 / REDRAWS_PER_SECOND if self._bar else LINE_SECONDS
         # The last step's numbers come by a second call: they get the line.
         last = step == self.total_steps and (self._bar is not None or bool(metrics))

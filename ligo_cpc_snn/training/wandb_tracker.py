@@ -1,5 +1,6 @@
 """Weights & Biases as a tracker that can fail without harming the run."""
 
+import contextlib
 import json
 import logging
 import re
@@ -18,19 +19,22 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 FINISH_SECONDS = 60.0  # for uploads at the end
+GIVEN_UP = "tracking was given up"  # status of a run whose tracking failed
 
 
 class WandbTracker:
     """Sends metrics, figures, tables and artifacts to W&B, online or into the run folder.
 
     A run that is resumed goes on under the same id. Any failure is logged once, with its
-    reason, and ends the use of W&B; the API key is read by `wandb` itself and kept nowhere.
+    reason, and ends the use of W&B, but one of `uses`, which costs the lineage only; what was
+    recorded until then is kept. The API key is read by `wandb` itself and kept nowhere.
     """
 
     def __init__(self, cfg: WandbConfig, name: str) -> None:
         self.cfg, self.name = cfg, name
         self.mode = "disabled"
         self._run: Any = None
+        self._ending: threading.Thread | None = None  # of a run that was given up
 
     def start(self, config: Mapping[str, Any], run_dir: Path, resumed_step: int | None) -> None:
         """Begin, or go on with, the run; online falls back to offline."""
@@ -126,11 +130,14 @@ class WandbTracker:
         does underneath is written to the file of an offline run as well.
         """
 
-        def send() -> None:
+        if self._run is None:
+            return
+        try:
             made = _artifact(name, kind, path, {})
+            # Not public: a later version of W&B may know it no more.
             self._run._log_artifact(made, is_user_created=True, use_after_commit=True)
-
-        self._attempt("uses", send)
+        except Exception as error:
+            log.warning("W&B draws no lineage from %s: %s", name, _short(error))
 
     def artifact(
         self, name: str, kind: str, path: Path, metadata: Mapping[str, Any] | None = None
@@ -145,17 +152,11 @@ class WandbTracker:
         """End the run; uploads that take too long are left to `wandb sync`."""
         run = self._run
         if run is None:
+            if self._ending is not None:  # given up: what was told before may still be on its way
+                self._ending.join(FINISH_SECONDS)
             return
-
-        def end() -> None:
-            run.summary["status"] = status
-            run.finish(exit_code=0 if status == "finished" else 1)
-
-        thread = threading.Thread(
-            target=self._attempt, args=("finish", end), name="wandb-finish", daemon=True
-        )
         sync = self._sync()
-        thread.start()
+        thread = _in_background(lambda: self._attempt("finish", lambda: _end(run, status)))
         thread.join(FINISH_SECONDS)
         if thread.is_alive():
             log.warning("W&B did not finish in %g s: `%s` sends the rest", FINISH_SECONDS, sync)
@@ -172,7 +173,29 @@ class WandbTracker:
                 what,
                 _short(error),
             )
-            self._run = None
+            run, self._run = self._run, None
+            if run is not None and what != "finish":
+                self._ending = _in_background(lambda: _end_quietly(run))
+
+
+def _end(run: Any, status: str) -> None:
+    """End a run of W&B, even where it takes no status any more."""
+    try:
+        run.summary["status"] = status
+    finally:
+        run.finish(exit_code=0 if status == "finished" else 1)
+
+
+def _end_quietly(run: Any) -> None:
+    """End a run that was given up, which would stay open otherwise; the reason was logged."""
+    with contextlib.suppress(Exception):
+        _end(run, GIVEN_UP)
+
+
+def _in_background(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=act, name="wandb-finish", daemon=True)
+    thread.start()
+    return thread
 
 
 def _artifact(name: str, kind: str, path: Path, metadata: Mapping[str, Any]) -> Any:

@@ -53,7 +53,10 @@ def run_campaign(cfg: CampaignConfig, folder: Path, cache_dir: Path) -> int:
     caveats = caveats_of(cfg, asked.searches)
     for text in caveats:
         log.warning(text)
-    _tell_unresolved(cfg)
+    if not cfg.searches and not cfg.events:
+        log.warning("no search is asked for, files alone are made: give searches=[bbh_gaussian]")
+    else:
+        _tell_unresolved(cfg)
     files = make_campaign(cfg, folder, _noise_of(cfg, cache_dir))
     strain = {kind: getattr(files, kind) for kind in KINDS}
     given = [Done(name, path, {}) for name, path in asked.events.items()]
@@ -72,12 +75,21 @@ def run_campaign(cfg: CampaignConfig, folder: Path, cache_dir: Path) -> int:
 
 
 def _tell_unresolved(cfg: CampaignConfig) -> None:
-    """Say before hours are spent which rates of false alarms the background cannot resolve."""
+    """Say before hours are spent which rates of false alarms the background cannot resolve.
+
+    Raises:
+        UnresolvedRateError: none of them.
+    """
+    errors = []
     for per_month in cfg.false_alarm_rates_per_month:
         try:
             alarms_allowed(cfg.background_seconds, per_month)
         except UnresolvedRateError as error:
-            log.warning("%s", error)
+            errors.append(error)
+    if errors and len(errors) == len(cfg.false_alarm_rates_per_month):
+        raise errors[-1]
+    for unresolved in errors:
+        log.warning("%s", unresolved)
 
 
 def background_seconds(cfg: CampaignConfig, done: Done, files: CampaignFiles) -> float:

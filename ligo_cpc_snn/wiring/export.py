@@ -107,9 +107,10 @@ def export_detector(
     )
     path = save_detector(run_dir / FILE, detector)
     log.info(
-        "detector: %s, statistic peaks %.0f ms after the merger",
+        "detector: %s, statistic peaks %.0f ms %s the merger",
         path,
-        1e3 * detector.time_offset_seconds,
+        abs(1e3 * detector.time_offset_seconds),
+        "after" if detector.time_offset_seconds >= 0 else "before",
     )
     return detector
 

@@ -22,6 +22,7 @@ from ligo_cpc_snn.evaluation.windows import score_windows
 from ligo_cpc_snn.models.detector import Detection
 from ligo_cpc_snn.search.event import EventResult, analyse_event, measure_background
 from ligo_cpc_snn.search.stream import Statistic, statistic_of
+from ligo_cpc_snn.search.trained import AT_CHANCE
 from ligo_cpc_snn.stages import stage
 from ligo_cpc_snn.strain.coincidence import Coincident
 from ligo_cpc_snn.training.learner import Params
@@ -192,10 +193,11 @@ def caveats(cfg: Config, data: Data, metrics: Mapping[str, Any]) -> list[str]:
     if any(area["low"] > 0.5 for area in detection["auc"]):
         return [noise]
     loudest, area = detection["snrs"][-1], detection["auc"][-1]
+    remedy = "its sign is turned" if area["high"] < 0.5 else "train it longer"
     chance = (
-        f"this detector does not tell signals from noise: its AUC at SNR {loudest:g} is "
-        f"{area['value']:.3f} (95 %: {area['low']:.3f} to {area['high']:.3f}), and 0.5 is chance; "
-        "train it longer"
+        f"{AT_CHANCE}: its AUC at SNR {loudest:g} is "
+        f"{area['value']:.3f} (95 %: {area['low']:.3f} to {area['high']:.3f}), and 0.5 is chance: "
+        f"{remedy}"
     )
     log.warning(chance)
     return [chance, noise]

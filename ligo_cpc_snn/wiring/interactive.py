@@ -52,8 +52,8 @@ def trained(cfg: Config) -> Path:
     folder = Path(cfg.run_dir).expanduser().absolute()
     if not (folder / "metrics.json").is_file() and train(cfg) != 0:
         raise UserError(
-            f"run {folder} was stopped before its end, its state is saved: run this again and it "
-            "goes on"
+            f"run {folder} was stopped before its end: run this again and it goes on from its last "
+            "checkpoint"
         )
     return folder
 

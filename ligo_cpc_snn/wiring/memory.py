@@ -16,13 +16,14 @@ import jax
 from ligo_cpc_snn.config.runtime_schema import RuntimeConfig
 from ligo_cpc_snn.config.schema import Config
 from ligo_cpc_snn.memory import OutOfMemoryError, tree_bytes
+from ligo_cpc_snn.runtime import logs
 from ligo_cpc_snn.runtime.devices import (
     device_is_host,
     host_budget_bytes,
     memory_budget_bytes,
     resident_bytes,
 )
-from ligo_cpc_snn.runtime.memory_plan import MemoryPlan, Part
+from ligo_cpc_snn.runtime.memory_plan import WIDTH, MemoryPlan, Part
 from ligo_cpc_snn.wiring.data import Data
 from ligo_cpc_snn.wiring.distributed import ONE_DEVICE, Together
 from ligo_cpc_snn.wiring.functions import Functions
@@ -159,7 +160,7 @@ def tell_and_check(plan: MemoryPlan, cfg: Config) -> None:
     Raises:
         OutOfMemoryError: it does not fit a budget that was given, or a device of its own.
     """
-    log.info("%s", plan.lines())
+    log.info("%s", plan.lines(min(WIDTH, logs.line_width())))
     for place in plan.places():
         if plan.room(place) >= 0:
             continue

@@ -15,6 +15,7 @@ from ligo_cpc_snn.reports.page import write_report
 from ligo_cpc_snn.runtime.devices import describe_device, peak_memory_bytes
 from ligo_cpc_snn.runtime.memory_plan import MemoryPlan
 from ligo_cpc_snn.stages import stage
+from ligo_cpc_snn.stopping import INTERRUPTED
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
 from ligo_cpc_snn.training.learner import Params
@@ -38,7 +39,7 @@ from ligo_cpc_snn.wiring.tracking import tell_banks, tell_results
 
 log = logging.getLogger(__name__)
 
-FINISHED, INTERRUPTED = 0, 130  # exit codes; 130 is the shell's for Ctrl-C
+FINISHED = 0  # exit code
 
 
 @dataclass
@@ -68,9 +69,9 @@ class Run:
         step = None if restored is None else int(restored.step)
         self.trackers.start(plain(self.cfg), self.run_dir, step)
         validation = self.together.own(self.data.validation)
-        tell_banks(self.trackers, self.cfg, self.data, validation, self.run_dir)
         status = "failed"
         try:
+            tell_banks(self.trackers, self.cfg, self.data, validation, self.run_dir)
             state, done = self._train(params, restored, stop)
             self.checkpoints.wait()
             if done and self.together.first:
@@ -89,7 +90,9 @@ class Run:
         if found is None:
             return None
         state, step = found
-        log.info("resumed from the checkpoint of step %d", step)
+        done = step >= self.functions.phases[-1].last
+        told = ": all are done, the run is evaluated anew" if done else ""
+        log.info("resumed from the checkpoint of step %d%s", step, told)
         return state
 
     @stage("training")
@@ -139,6 +142,7 @@ class Run:
     def _conclude(self, state: TrainState, event: EventStrain | None, begun: float) -> None:
         """Evaluate the last state, write the detector, metrics.json and the report."""
         cfg, functions, params = self.cfg, self.functions, self.together.own(state.measured)
+        log.info("evaluating %d windows of noise", cfg.evaluation.windows)
         data = self.data._replace(validation=self.together.own(self.data.validation))
         metrics: dict[str, Any] = finish.evaluate_windows(
             cfg, functions, params, data, self.run_dir
@@ -157,6 +161,7 @@ class Run:
         write_data_record(self.run_dir, cfg, data)
         if event is not None:
             write_qtransform(self.run_dir, cfg, event.recorded, event.stretch, event.gps)
+        log.info("writing the report")
         page = write_report(self.run_dir)
         tell_results(self.trackers, cfg, metrics, self.run_dir, page)
         log.info("report: %s", page)

@@ -1,6 +1,7 @@
 """One search: from strain to a folder of ranked triggers and a report page."""
 
 import logging
+import math
 import os
 import platform
 import shlex
@@ -36,7 +37,7 @@ from ligo_cpc_snn.wiring.candidates import loudest, write_candidates
 from ligo_cpc_snn.wiring.choices import prepared_search
 from ligo_cpc_snn.wiring.search_around import Surroundings
 from ligo_cpc_snn.wiring.search_identity import identity_of, refuse_other
-from ligo_cpc_snn.wiring.search_progress import SETTINGS, Progress, fingerprint
+from ligo_cpc_snn.wiring.search_progress import SETTINGS, Progress, begun, fingerprint
 from ligo_cpc_snn.wiring.search_ranking import Ranked, rank
 from ligo_cpc_snn.wiring.search_split import adopt_parts, own_groups
 from ligo_cpc_snn.wiring.search_split_folders import PARTS
@@ -67,6 +68,8 @@ def run_search(cfg: SearchConfig, output_dir: Path, cache_dir: Path) -> int:
     cfg, detector, _ = prepared_search(cfg, loaded, _begun(output_dir))
     progress = Progress(output_dir / "progress", settings_of(cfg, detector))
     adopt_parts(progress, output_dir)
+    if detector.caution:
+        log.warning("%s: %s", detector.name, detector.caution)
     with opened(cfg.strain, wanted_of(cfg, detector), cache_dir) as plan:
         announce(plan)
         engine = engine_of(cfg, detector)
@@ -123,9 +126,11 @@ def search_part(cfg: SearchConfig, folder: Path, cache_dir: Path) -> int:
 
 def _begun(output_dir: Path) -> Path | None:
     """Return the settings of this search where a process, or a part of it, began before."""
-    own = output_dir / "progress" / SETTINGS
-    parts = sorted((output_dir / PARTS).glob(f"*-of-*/progress/{SETTINGS}"))
-    return next((file for file in (own, *parts) if file.exists()), None)
+    own = output_dir / "progress"
+    if begun(own):
+        return own / SETTINGS
+    # Another process may have begun a part this very moment.
+    return next(iter(sorted((output_dir / PARTS).glob(f"*-of-*/progress/{SETTINGS}"))), None)
 
 
 def engine_of(cfg: SearchConfig, detector: TrainedDetector) -> Engine:
@@ -284,7 +289,9 @@ def _conclude(output_dir: Path, found: Found, ranked: Ranked, progress: Progress
         speed.compile_seconds,
     )
     log.info("%s holds %.1f MB and may be deleted", progress.folder, progress.bytes / 1e6)
-    print(f"{ranked.table.time.size} triggers above {ranked.threshold:.4g} in {output_dir}")
+    count, threshold = ranked.table.time.size, ranked.threshold
+    above = f" above {threshold:.4g}" if math.isfinite(threshold) else ""  # -inf: all of them
+    print(f"{count} trigger{'s' * (count != 1)}{above} in {output_dir}")
     if ranked.table.time.size:
         Console(width=None if Console().is_terminal else 120).print(_loudest(ranked.table))
 

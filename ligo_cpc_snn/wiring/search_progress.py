@@ -48,6 +48,11 @@ class Group(NamedTuple):
     throughput: Throughput
 
 
+def begun(folder: Path) -> bool:
+    """Return whether a search has left anything to go on from; settings alone are nothing."""
+    return (folder / SETTINGS).exists() and any(folder.glob("*.npz"))
+
+
 class Progress:
     """The folder `progress/` of a search.
 
@@ -65,7 +70,7 @@ class Progress:
         for left in folder.glob(f"*{PARTIAL}"):
             left.unlink()
         file = folder / SETTINGS
-        if file.exists():
+        if begun(folder):
             _compare(folder, json.loads(file.read_text(encoding="utf-8")), settings)
         else:
             write_whole(file, json.dumps(settings, indent=1).encode())

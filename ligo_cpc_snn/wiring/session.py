@@ -15,10 +15,11 @@ from ligo_cpc_snn.dataset.load import load_event
 from ligo_cpc_snn.models.kernels import Kernels
 from ligo_cpc_snn.runtime.processes import runtime_of_several
 from ligo_cpc_snn.stages import stage
+from ligo_cpc_snn.stopping import INTERRUPTED
 from ligo_cpc_snn.training.checkpoints import Checkpoints
 from ligo_cpc_snn.training.interrupts import Interrupts
 from ligo_cpc_snn.training.learner import Params, Structure, learner_of
-from ligo_cpc_snn.training.phases import Room
+from ligo_cpc_snn.training.phases import Room, active_phases
 from ligo_cpc_snn.training.set_aside import set_aside
 from ligo_cpc_snn.training.trackers import Trackers, build_trackers
 from ligo_cpc_snn.wiring.choices import training_choices
@@ -33,7 +34,7 @@ from ligo_cpc_snn.wiring.memory import (
     standing_parts,
     tell_and_check,
 )
-from ligo_cpc_snn.wiring.run import INTERRUPTED, Run
+from ligo_cpc_snn.wiring.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ def run_session(cfg: Config, run_dir: Path, cache_dir: Path) -> int:
         resuming = _may_resume(cfg, kept)
         _look_at_own_encoder(cfg)
         _begin_records(cfg, run_dir, resuming, together)
+        steps = sum(phase.steps for phase in active_phases(cfg.training).values())
+        log.info("run %s: %d steps, in %s", cfg.name, steps, run_dir)
         try:
             # Of several processes one may not leave alone: the others would wait for it.
             with nullcontext() if together.several else stop.leaving():
@@ -128,6 +131,7 @@ def _prepared(
         choices.accumulation,
         choices.steps_per_dispatch,
     )
+    log.info("compiling: a later run of this machine has the programs from the cache")
     functions = prepare_functions(cfg, structure, params, data, together, room)
     plan = plan_of(cfg, standing, functions, params, budgets)
     tell_and_check(plan, cfg)

@@ -26,6 +26,7 @@ from ligo_cpc_snn.strain.download import BrokenFileError
 
 REFUSED = (UserError, ConfigError)
 START = 1_000_000_000
+CHILDREN: list[Any] = []  # the process that reads front ends
 GWF = importlib.util.find_spec("gwframe") is not None
 
 
@@ -279,6 +280,38 @@ def read_settings_of(path: Path) -> None:
     read_weights(path)
 
 
+@cache
+def front_end() -> Any:
+    from exported import detector_of
+
+    from ligo_cpc_snn.exporting.front_end import export_front_end
+
+    return export_front_end(detector_of().network)
+
+
+@cache
+def front_end_arrays() -> list[np.ndarray]:
+    """A frame of strain and the state before it."""
+    from exported import detector_of
+
+    from ligo_cpc_snn.exporting.front_end import initial_leaves
+
+    detector = detector_of()
+    return [np.zeros(detector.frame_samples, np.float32), *initial_leaves(detector.network)[0]]
+
+
+def read_front_end(path: Path) -> None:
+    """Load and run in one child, another where it has died: importing JAX takes seconds."""
+    from ligo_cpc_snn.exporting.front_end import load_front_end
+    from ligo_cpc_snn.exporting.front_end_process import FrontEndProcess
+
+    if not (CHILDREN and CHILDREN[-1].alive):
+        CHILDREN[:] = [FrontEndProcess()]
+    made = front_end()
+    chunk = load_front_end(path.read_bytes(), made.inputs, made.outputs, CHILDREN[-1])
+    chunk(*front_end_arrays())
+
+
 def read_description_of(path: Path) -> None:
     from ligo_cpc_snn.exporting.description import read_description
 
@@ -398,6 +431,7 @@ TARGETS = [
     Target("graph", "x.nir", graph_seeds, read_nir),
     Target("weights", "x.safetensors", detector_seeds, read_weights),
     Target("settings", "y.safetensors", lambda: [settings_text()], read_settings_of),
+    Target("front_end", "front_end.stablehlo", lambda: [front_end().program], read_front_end),
     Target("description", "description.json", description_seeds, read_description_of),
     Target("catalogue", "catalogue.json", catalogue_seeds, read_catalogue),
     Target("notes", "note.json", note_seeds, read_notes),
